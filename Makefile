@@ -1,0 +1,53 @@
+# workflow-manager's tasks; `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install dev demo serve test check lint format generate docs bench soak clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(VENV)/installed: requirements.txt pyproject.toml tools/make_venv.sh
+	@PYTHON=$(PYTHON) tools/make_venv.sh $(VENV) requirements.txt
+
+$(VENV)/installed-dev: requirements-dev.txt pyproject.toml tools/make_venv.sh
+	@PYTHON=$(PYTHON) tools/make_venv.sh $(VENV) requirements-dev.txt
+	@touch $(VENV)/installed
+
+install: $(VENV)/installed ## Put wfm and what it needs into .venv
+
+dev: $(VENV)/installed-dev ## The same, with what tests, lint and benchmarks need
+
+demo: install ## Run a workflow from definition to output, kill the server in the next one, see it finish
+	@$(BIN)/python examples/demo.py
+
+serve: install ## Start the server on 127.0.0.1:8080 with its data in ./wfm-data
+	@$(BIN)/wfm serve
+
+test: dev ## Prepare what the checks need and run all of them
+	@$(MAKE) --no-print-directory check
+
+check: ## Lint, types and tests, without installing anything
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python tools/generate_stepfunctions.py --check
+	$(BIN)/python -m pytest
+
+lint: dev ## Lint and types only
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: dev ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix-only -q .
+
+generate: dev ## Write the modules that are made from botocore's service model
+	$(BIN)/python tools/generate_stepfunctions.py
+
+clean: ## Remove what the targets above made
+	rm -rf $(VENV) site .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov

@@ -1,0 +1,1 @@
+"""The seam to what executes state machines: the Step Functions API, typed."""
