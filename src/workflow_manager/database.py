@@ -48,8 +48,8 @@ class Batch:
     __slots__ = ("_after_commit", "_after_rollback", "execute", "executemany")
 
     def __init__(self, cursor: apsw.Cursor) -> None:
-        self.execute: Callable[..., apsw.Cursor] = cursor.execute
-        self.executemany: Callable[..., apsw.Cursor] = cursor.executemany
+        self.execute: Callable[..., Any] = cursor.execute
+        self.executemany: Callable[..., Any] = cursor.executemany
         self._after_commit: list[Callable[[], Any]] = []
         self._after_rollback: list[Callable[[], Any]] = []
 
@@ -93,6 +93,10 @@ class Database:
         self._flush_seconds = flush_delay_seconds  # running mean
         self._closed = False
         self.commits = 0
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
 
     # ------------------------------------------------------------------ schema, at start only
 

@@ -1,0 +1,269 @@
+"""Carrying out what Tasks ask for: activities, nested executions, and integrations outside the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable, Mapping
+from email.utils import formatdate
+from typing import Any
+
+import msgspec
+import structlog
+
+from workflow_manager.database import Batch, Database, DatabaseUnavailable
+from workflow_manager.engine.activities import Activities
+from workflow_manager.engine.data import Data, text_of
+from workflow_manager.engine.frames import Execution, TaskWait
+from workflow_manager.engine.integrations import Integration, IntegrationCall, IntegrationFailed
+from workflow_manager.engine.machines import Machines, check_name
+from workflow_manager.engine.runner import Runner
+from workflow_manager.engine.stimuli import Outcome, Stimulus, TaskCall, TaskFailed, TaskSubmitted, TaskSucceeded
+from workflow_manager.stepfunctions.arns import Arns, parse
+from workflow_manager.stepfunctions.errors import InvalidArn, StepFunctionsError, ValidationException
+
+MAX_INVOCATIONS = 64
+"""How many integrations are called at once."""
+
+logger = structlog.get_logger(__name__)
+
+
+class Calls:
+    """``integrations``: service (``aws-sdk:sfn``, ...) -> who carries its calls out."""
+
+    def __init__(
+        self,
+        database: Database,
+        arns: Arns,
+        runner: Runner,
+        machines: Machines,
+        activities: Activities,
+        integrations: Mapping[str, Integration],
+    ) -> None:
+        self._database = database
+        self._arns = arns
+        self._runner = runner
+        self._machines = machines
+        self._activities = activities
+        self._integrations = integrations
+        self._read: Callable[..., Any] = database.writer.cursor().execute
+        self._slots = asyncio.Semaphore(MAX_INVOCATIONS)
+        self._running: set[asyncio.Task[None]] = set()
+        runner.on_call = self.call
+        runner.on_withdrawn = self.withdrawn
+        runner.on_ended = self.ended
+
+    # ------------------------------------------------------------------------------------------ in the batch
+
+    def call(self, batch: Batch, execution: Execution, call: TaskCall) -> None:
+        if call.resource.kind == "activity":
+            self._activities.schedule(batch, execution, call)
+        elif call.resource.service == "states" and call.resource.action == "startExecution":
+            self._start_nested(batch, execution, call)
+        else:
+            batch.execute(
+                "INSERT OR REPLACE INTO invocation VALUES (?, ?, ?, ?, ?, ?)",
+                (execution.id, call.frame, call.scheduled_event, call.resource.arn, call.arguments, call.token),
+            )
+            batch.after_commit(lambda: self._invoke(execution.id, execution.arn, call))
+
+    def withdrawn(self, batch: Batch, execution: Execution, frame: int, task: TaskWait) -> None:
+        if task.activity is not None:
+            self._activities.withdraw(batch, execution.id, frame)
+        else:
+            batch.execute("DELETE FROM invocation WHERE execution = ? AND frame = ?", (execution.id, frame))
+        if task.child is not None:
+            child = self._execution_id(task.child)
+            if child is not None:
+                self._runner.stop(
+                    batch, child, None, "The execution that started this one does not wait for it any more"
+                )
+
+    def ended(self, batch: Batch, execution: Execution, outcome: Outcome, stop: float) -> None:
+        """Tell the execution that waits for this one (.sync)."""
+        if execution.parent is None:
+            return
+        parent, frame, event = execution.parent
+        waiting = self._runner.live.get(parent)
+        at = waiting.frames.get(frame) if waiting is not None else None
+        if waiting is None or at is None or at.task is None:
+            return
+        state = self._runner.program(waiting.definition).graphs[at.graph].states[at.state]
+        parsed = getattr(state, "resource").pattern == "sync:2"  # noqa: B009 - a Task, since it has a task
+        described = _described(execution, outcome, stop, parsed=parsed)
+        stimulus: Stimulus
+        if outcome.status == "SUCCEEDED":
+            stimulus = TaskSucceeded(frame, event, text_of(described))
+        else:
+            stimulus = TaskFailed(frame, event, "States.TaskFailed", text_of(described))
+        self._runner.take(batch, parent, stimulus)
+
+    # ------------------------------------------------------------------------------------------ nested executions
+
+    def _start_nested(self, batch: Batch, execution: Execution, call: TaskCall) -> None:
+        pattern, frame, event = call.resource.pattern, call.frame, call.scheduled_event
+        waits = pattern in ("sync", "sync:2")
+        try:
+            arguments = msgspec.json.decode(call.arguments)
+            machine_arn, name, data = _nested_arguments(arguments)
+            machine = self._machines.get(machine_arn)
+            parent = (execution.id, frame, event) if waits else None
+            started = text_of(_started(machine.execution_arn(name), self._runner.now(), str(uuid.uuid4())))
+            stimulus: Stimulus = (
+                TaskSucceeded(frame, event, started)
+                if pattern == "request_response"
+                else TaskSubmitted(frame, event, started, machine.execution_arn(name) if waits else None)
+            )
+            # told first that it waits, since the nested execution may end at once
+            self._runner.start(batch, machine, name, data, parent=parent, told=(execution.id, stimulus))
+        except StepFunctionsError as error:
+            cause = (
+                f"{error.message} (Service: AWSStepFunctions; Status Code: 400; Error Code: {error.code}; "
+                f"Request ID: {uuid.uuid4()}; Proxy: null)"
+            )
+            failure = TaskFailed(frame, event, f"StepFunctions.{error.code}Exception", cause)
+            self._runner.take(batch, execution.id, failure)
+
+    def _execution_id(self, arn: str) -> int | None:
+        parsed = parse(arn, "execution")
+        row = self._read(
+            "SELECT execution.id FROM execution JOIN state_machine ON state_machine.id = machine "
+            "WHERE state_machine.name = ? AND execution.name = ?",
+            (parsed.name, parsed.execution_name),
+        ).fetchone()
+        return int(row[0]) if row is not None else None
+
+    # ------------------------------------------------------------------------------------------ integrations
+
+    def _invoke(self, execution_id: int, arn: str, call: TaskCall) -> None:
+        task = asyncio.get_running_loop().create_task(self._carry_out(execution_id, arn, call))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _carry_out(self, execution_id: int, arn: str, call: TaskCall) -> None:
+        """Call an integration and bring its answer back; again until the answer is on disk."""
+        resource = call.resource
+        async with self._slots:
+            stimulus: Stimulus
+            try:
+                output = await self._integrations[resource.service].invoke(
+                    IntegrationCall(
+                        execution_arn=arn,
+                        resource=resource.arn,
+                        action=resource.action,
+                        pattern=resource.pattern,
+                        arguments=call.arguments,
+                        task_token=call.token,
+                    )
+                )
+                waits = resource.pattern == "waitForTaskToken"
+                stimulus = (
+                    TaskSubmitted(call.frame, call.scheduled_event, output)
+                    if waits
+                    else TaskSucceeded(call.frame, call.scheduled_event, output)
+                )
+            except IntegrationFailed as failure:
+                stimulus = TaskFailed(call.frame, call.scheduled_event, failure.error, failure.cause)
+            except Exception:
+                logger.exception("an integration failed unexpectedly", resource=resource.arn, execution=arn)
+                stimulus = TaskFailed(call.frame, call.scheduled_event, "States.TaskFailed", "The integration failed")
+
+        def write(batch: Batch) -> None:
+            batch.execute("DELETE FROM invocation WHERE execution = ? AND frame = ?", (execution_id, call.frame))
+            self._runner.take(batch, execution_id, stimulus)
+
+        while True:
+            try:
+                await self._database.submit(write)
+            except DatabaseUnavailable:
+                if self._database.closed:
+                    return
+                await asyncio.sleep(1.0)
+            else:
+                return
+
+    def open(self) -> None:
+        """Call again what was being called when the process ended."""
+        rows = self._read("SELECT execution, frame, event, arguments, token FROM invocation").fetchall()
+        for execution_id, frame, event, arguments, token in rows:
+            execution = self._runner.live.get(execution_id)
+            at = execution.frames.get(frame) if execution is not None else None
+            if execution is None or at is None:
+                continue
+            state: Any = self._runner.program(execution.definition).graphs[at.graph].states[at.state]
+            self._invoke(execution_id, execution.arn, TaskCall(frame, event, state.resource, arguments, token))
+
+    async def close(self) -> None:
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+
+def _nested_arguments(arguments: Any) -> tuple[str, str, Data]:
+    """(state machine ARN, execution name, input). Raises StepFunctionsError."""
+    if not isinstance(arguments, dict):
+        raise ValidationException("The Parameters of startExecution must be an object")
+    arn = arguments.get("StateMachineArn")
+    if not isinstance(arn, str):
+        raise InvalidArn("Invalid Arn: 'StateMachineArn must be a string'")
+    name = arguments.get("Name")
+    if name is None:
+        name = str(uuid.uuid4())
+    elif not isinstance(name, str) or not 1 <= len(name) <= 80:
+        raise ValidationException("Name must be a string of 1 to 80 characters")
+    check_name(name)
+    value = arguments.get("Input", {})
+    if isinstance(value, str):
+        with_text = _json_or_none(value)
+        return arn, name, with_text if with_text is not None else Data(value)
+    return arn, name, Data({} if value is None else value)
+
+
+def _json_or_none(text: str) -> Data | None:
+    try:
+        return Data(msgspec.json.decode(text), text)
+    except msgspec.DecodeError:
+        return None
+
+
+def _started(arn: str, start: float, request_id: str) -> dict[str, Any]:
+    """What the SDK that AWS calls itself with answers."""
+    headers = {
+        "Content-Length": "161",
+        "Content-Type": "application/x-amz-json-1.0",
+        "Date": formatdate(start, usegmt=True),
+        "connection": "keep-alive",
+        "x-amzn-RequestId": request_id,
+    }
+    return {
+        "ExecutionArn": arn,
+        "SdkHttpMetadata": {
+            "AllHttpHeaders": {name: [value] for name, value in headers.items()},
+            "HttpHeaders": headers,
+            "HttpStatusCode": 200,
+        },
+        "SdkResponseMetadata": {"RequestId": request_id},
+        "StartDate": int(start * 1000),
+    }
+
+
+def _described(execution: Execution, outcome: Outcome, stop: float, *, parsed: bool) -> dict[str, Any]:
+    """The ended execution as ``.sync`` (texts) and ``.sync:2`` (values) answer it."""
+    described: dict[str, Any] = {
+        "ExecutionArn": execution.arn,
+        "Input": execution.input.value if parsed else execution.input.text,
+        "InputDetails": {"Included": True},
+        "Name": execution.name,
+        "StartDate": int(execution.start_date * 1000),
+        "StateMachineArn": execution.machine_arn,
+        "Status": outcome.status,
+        "StopDate": int(stop * 1000),
+    }
+    if outcome.output is not None:
+        described["Output"] = msgspec.json.decode(outcome.output) if parsed else outcome.output
+        described["OutputDetails"] = {"Included": True}
+    if outcome.error is not None:
+        described["Error"] = outcome.error
+    if outcome.cause is not None:
+        described["Cause"] = outcome.cause
+    return described

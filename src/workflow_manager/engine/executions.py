@@ -1,0 +1,224 @@
+"""Executions: the operations of the API on them."""
+
+from __future__ import annotations
+
+import heapq
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from workflow_manager.database import Batch, Database
+from workflow_manager.engine.data import Data
+from workflow_manager.engine.machines import Machines, check_name
+from workflow_manager.engine.pages import page_of, page_token
+from workflow_manager.engine.runner import Runner
+from workflow_manager.engine.schema import SHIFT
+from workflow_manager.stepfunctions import types as t
+from workflow_manager.stepfunctions.arns import Arns, parse
+from workflow_manager.stepfunctions.errors import ExecutionDoesNotExist, InvalidExecutionInput, InvalidToken
+from workflow_manager.stepfunctions.history import HistoryEvent
+
+STATUSES = ("RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
+EXECUTION_DATA = ("input", "output", "parameters", "cause", "error")
+"""Members of event details that includeExecutionData=false leaves out."""
+
+_events = msgspec.json.Decoder(list[HistoryEvent]).decode
+_json = msgspec.json.Decoder().decode
+
+
+class Executions:
+    def __init__(self, database: Database, arns: Arns, runner: Runner, machines: Machines) -> None:
+        self._database = database
+        self._arns = arns
+        self._runner = runner
+        self._machines = machines
+
+    # ------------------------------------------------------------------------------------------ starting
+
+    async def start(self, request: t.StartExecutionInput) -> t.StartExecutionOutput:
+        name = request.name if request.name is not None else str(uuid.uuid4())
+        check_name(name)
+        text = request.input if request.input is not None else "{}"
+        data = Data(parse_input(text, self._runner.limits.payload_bytes), text)
+        machine_arn, trace = request.state_machine_arn, request.trace_header
+        self._machines.get(machine_arn)
+
+        def write(batch: Batch) -> tuple[str, float]:
+            return self._runner.start(batch, self._machines.get(machine_arn), name, data, trace)
+
+        arn, start = await self._database.submit(write)
+        return t.StartExecutionOutput(execution_arn=arn, start_date=start)
+
+    async def stop(self, request: t.StopExecutionInput) -> t.StopExecutionOutput:
+        execution_id, *_ = self._find(request.execution_arn)
+
+        def write(batch: Batch) -> t.StopExecutionOutput:
+            now = self._runner.now()
+            if self._runner.stop(batch, execution_id, request.error, request.cause):
+                return t.StopExecutionOutput(stop_date=now)
+            ((stopped,),) = batch.execute("SELECT stop FROM execution WHERE id = ?", (execution_id,)).fetchall()
+            return t.StopExecutionOutput(stop_date=stopped)
+
+        return await self._database.write(write)
+
+    # ------------------------------------------------------------------------------------------ reading
+
+    def _find(self, arn: str) -> tuple[Any, ...]:
+        """The execution's row. Raises InvalidArn, ExecutionDoesNotExist."""
+        parsed = parse(arn, "execution")
+        rows = self._database.read(
+            "SELECT execution.id, machine, execution.name, execution.status, execution.definition, "
+            "execution.role_arn, start, stop, input, output, error, cause, trace, state_machine.name "
+            "FROM execution JOIN state_machine ON state_machine.id = machine "
+            "WHERE state_machine.name = ? AND execution.name = ?",
+            (parsed.name, parsed.execution_name),
+        )
+        if not rows or arn != self._arns.execution(parsed.name, str(parsed.execution_name)):
+            raise ExecutionDoesNotExist(f"Execution Does Not Exist: '{arn}'")
+        return rows[0]
+
+    def describe(self, request: t.DescribeExecutionInput) -> t.DescribeExecutionOutput:
+        row = self._find(request.execution_arn)
+        _, _, name, status, _, _, start, stop, text, output, error, cause, trace, machine_name = row
+        included = request.included_data != "METADATA_ONLY"
+        details = t.CloudWatchEventsExecutionDataDetails(included=True)
+        return t.DescribeExecutionOutput(
+            execution_arn=request.execution_arn,
+            state_machine_arn=self._arns.state_machine(machine_name),
+            name=name,
+            status=status,
+            start_date=start,
+            stop_date=stop,
+            input=text if included else None,
+            input_details=details if included else None,
+            output=output if included else None,
+            output_details=details if included and output is not None else None,
+            error=error,
+            cause=cause,
+            trace_header=trace,
+            redrive_count=0,
+            redrive_status="NOT_REDRIVABLE",
+            redrive_status_reason=_not_redrivable(status),
+        )
+
+    def describe_machine(
+        self, request: t.DescribeStateMachineForExecutionInput
+    ) -> t.DescribeStateMachineForExecutionOutput:
+        _, machine, _, _, definition, role_arn, *_ = self._find(request.execution_arn)
+        return self._machines.describe_for(machine, definition, role_arn)
+
+    def listed(self, request: t.ListExecutionsInput) -> t.ListExecutionsOutput:
+        limit, before = page_of(request.max_results, request.next_token)
+        if before is not None and not isinstance(before, int):
+            raise InvalidToken("Invalid Token: 'Invalid token'")
+        if request.state_machine_arn is None:
+            raise ExecutionDoesNotExist("Map Runs are not supported by the embedded engine; give a stateMachineArn")
+        machine = self._machines.get(request.state_machine_arn)
+        statuses = (request.status_filter,) if request.status_filter is not None else STATUSES
+        walks: list[Iterable[tuple[Any, ...]]] = [
+            self._database.read(
+                "SELECT id, name, status, start, stop FROM execution "
+                "WHERE machine = ? AND status = ? AND id < ? ORDER BY id DESC LIMIT ?",
+                (machine.id, status, before if before is not None else 1 << 62, limit + 1),
+            )
+            for status in statuses
+        ]
+        rows = [row for _, row in zip(range(limit + 1), heapq.merge(*walks, key=lambda row: -row[0]), strict=False)]
+        return t.ListExecutionsOutput(
+            executions=[
+                t.ExecutionListItem(
+                    execution_arn=machine.execution_arn(name),
+                    state_machine_arn=machine.arn,
+                    name=name,
+                    status=status,
+                    start_date=start,
+                    stop_date=stop,
+                    redrive_count=0,
+                )
+                for _, name, status, start, stop in rows[:limit]
+            ],
+            next_token=page_token(rows[limit - 1][0]) if len(rows) > limit else None,
+        )
+
+    def history(self, request: t.GetExecutionHistoryInput) -> t.GetExecutionHistoryOutput:
+        execution_id, *_ = self._find(request.execution_arn)
+        limit, at = page_of(request.max_results, request.next_token)
+        if at is not None and not isinstance(at, int):
+            raise InvalidToken("Invalid Token: 'Invalid token'")
+        events, more = self._page(execution_id, limit, at, reverse=bool(request.reverse_order))
+        if request.include_execution_data is False:
+            for event in events:
+                if event.details is not None:
+                    event.details = {k: v for k, v in event.details.items() if k not in EXECUTION_DATA}
+        return t.GetExecutionHistoryOutput(events=events, next_token=page_token(more) if more is not None else None)
+
+    def _page(
+        self, execution_id: int, limit: int, at: int | None, *, reverse: bool
+    ) -> tuple[list[HistoryEvent], int | None]:
+        """Events from id ``at`` on, and the id that the next page begins with."""
+        base = execution_id << SHIFT
+        if reverse:
+            sql = "SELECT events FROM history WHERE key > ? AND key <= ? ORDER BY key DESC"
+            rows = self._database.reader.execute(sql, (base, base + at if at is not None else base + (1 << SHIFT) - 1))
+        else:
+            first = self._database.read(
+                "SELECT max(key) FROM history WHERE key >= ? AND key <= ?", (base, base + (at or 1))
+            )[0][0]
+            sql = "SELECT events FROM history WHERE key >= ? AND key < ? ORDER BY key"
+            rows = self._database.reader.execute(sql, (first or base, base + (1 << SHIFT)))
+        found: list[HistoryEvent] = []
+        for (blob,) in rows:
+            chunk = _events(blob)
+            if reverse:
+                chunk.reverse()
+            if at is not None and not found:
+                chunk = [e for e in chunk if (e.id <= at if reverse else e.id >= at)]
+            found += chunk
+            if len(found) > limit:
+                break
+        return found[:limit], found[limit].id if len(found) > limit else None
+
+    def last_event_id(self, arn: str) -> int:
+        """Raises InvalidArn, ExecutionDoesNotExist."""
+        execution_id, *_ = self._find(arn)
+        base = execution_id << SHIFT
+        rows = self._database.read(
+            "SELECT last FROM history WHERE key > ? AND key < ? ORDER BY key DESC LIMIT 1", (base, base + (1 << SHIFT))
+        )
+        return int(rows[0][0]) if rows else 0
+
+
+def parse_input(text: str, limit_bytes: int) -> Any:
+    """The value of an execution's input. Raises InvalidExecutionInput, in AWS's words where it is known to have some."""
+    if not text.strip():
+        raise InvalidExecutionInput("Invalid State Machine Execution Input: 'Invalid execution input.'")
+    if len(text) * 4 > limit_bytes and len(text.encode()) > limit_bytes:
+        raise InvalidExecutionInput(
+            f"Invalid State Machine Execution Input: 'The input is larger than {limit_bytes} bytes'"
+        )
+    try:
+        return _json(text)
+    except msgspec.DecodeError as error:
+        raise InvalidExecutionInput(f"Invalid State Machine Execution Input: '{_jackson(text, str(error))}'") from None
+    except (RecursionError, UnicodeEncodeError):
+        raise InvalidExecutionInput("Invalid State Machine Execution Input: 'Nested too deeply, or not text'") from None
+
+
+def _jackson(text: str, otherwise: str) -> str:
+    """What AWS's JSON parser says of the commonest faults."""
+    stripped = text.strip()
+    word = stripped[: next((i for i, c in enumerate(stripped) if not c.isalnum() and c not in "_$"), len(stripped))]
+    if word and not word[0].isdigit() and word not in ("true", "false", "null"):
+        return f"Unrecognized token '{word}': was expecting (JSON String, Number, Array, Object or token 'null', 'true' or 'false')"
+    if stripped.startswith("{") and stripped[1:].lstrip()[:1] not in ('"', "}", ""):
+        char = stripped[1:].lstrip()[0]
+        return f"Unexpected character ('{char}' (code {ord(char)})): was expecting double-quote to start field name"
+    return otherwise
+
+
+def _not_redrivable(status: str) -> str:
+    if status in ("RUNNING", "SUCCEEDED"):
+        return f"Execution is {status} and cannot be redriven"
+    return "Redrive is not supported by the embedded engine"

@@ -1,0 +1,405 @@
+"""State machines and their tags: the operations of the API on them, over the database."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from workflow_manager.asl import InvalidDefinition as Refused
+from workflow_manager.asl import Program, compile, diagnose  # noqa: A004 - the language's word
+
+try:
+    from workflow_manager.asl import unsupported
+except ImportError:
+    unsupported = lambda *a: []
+from workflow_manager.asl.diagnostics import Diagnostic
+from workflow_manager.database import Batch, Database
+from workflow_manager.engine.pages import page_of, page_token
+from workflow_manager.engine.runner import Runner
+from workflow_manager.stepfunctions import types as t
+from workflow_manager.stepfunctions.arns import Arns, parse
+from workflow_manager.stepfunctions.errors import (
+    InvalidArn,
+    InvalidDefinition,
+    InvalidName,
+    MissingRequiredParameter,
+    ResourceNotFound,
+    StateMachineAlreadyExists,
+    StateMachineDoesNotExist,
+    TooManyTags,
+    UnknownOperationException,
+    ValidationException,
+)
+
+FORBIDDEN_IN_NAMES = re.compile(r"[\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]")
+"""API reference, CreateStateMachine: what a name must not contain."""
+MAX_TAGS = 50
+
+
+class Settings(msgspec.Struct, omit_defaults=True):
+    """What a state machine was made with besides its definition."""
+
+    logging: t.LoggingConfiguration | None = None
+    tracing: t.TracingConfiguration | None = None
+    encryption: t.EncryptionConfiguration | None = None
+
+
+class Machine(msgspec.Struct, frozen=True):
+    """A state machine as it stands. ``tracked``: status changes of its executions are told to subscribers."""
+
+    id: int
+    name: str
+    arn: str
+    status: str
+    definition: int
+    role_arn: str
+    type: str
+    created: float
+    updated: float
+    revision: str | None
+    settings: Settings
+    tracked: bool
+    arns: Arns
+
+    def execution_arn(self, name: str) -> str:
+        return self.arns.execution(self.name, name)
+
+
+class Machines:
+    """Keeps every state machine that was asked for in memory; writes go through and are seen after their commit."""
+
+    def __init__(self, database: Database, arns: Arns, runner: Runner, services: frozenset[str]) -> None:
+        self._database = database
+        self._arns = arns
+        self._runner = runner
+        self._services = services
+        self._read: Callable[..., Any] = database.writer.cursor().execute
+        self._known: dict[str, Machine] = {}
+
+    # ------------------------------------------------------------------------------------------ reading
+
+    def get(self, arn: str) -> Machine:
+        """Raises InvalidArn, StateMachineDoesNotExist."""
+        parsed = parse(arn, "stateMachine")
+        machine = self.by_name(parsed.name)
+        if machine is None or arn != machine.arn:
+            raise StateMachineDoesNotExist(f"State Machine Does Not Exist: '{arn}'")
+        return machine
+
+    def by_name(self, name: str) -> Machine | None:
+        machine = self._known.get(name)
+        if machine is None:
+            machine = self._load(name)
+            if machine is not None:
+                self._known[name] = machine
+        return machine if machine is not None and machine.status == "ACTIVE" else None
+
+    def _load(self, name: str) -> Machine | None:
+        row = self._read(
+            "SELECT id, name, status, definition, role_arn, type, created, updated, revision, settings "
+            "FROM state_machine WHERE name = ?",
+            (name,),
+        ).fetchone()
+        if row is None:
+            return None
+        arn = self._arns.state_machine(name)
+        tagged = self._read(
+            "SELECT 1 FROM tag WHERE arn = ? AND key = 'application' AND value = 'workflow-manager'", (arn,)
+        ).fetchone()
+        return Machine(
+            row[0],
+            name,
+            arn,
+            *row[2:9],
+            msgspec.msgpack.decode(row[9], type=Settings),
+            tagged is not None,
+            self._arns,
+        )
+
+    def definition_text(self, definition: int) -> str:
+        ((text,),) = self._database.read("SELECT text FROM definition WHERE id = ?", (definition,))
+        return str(text)
+
+    def _changes(self, batch: Batch, name: str) -> None:
+        """Read the state machine again, now and if this batch is rolled back."""
+        self._known.pop(name, None)
+        batch.after_rollback(lambda: self._known.pop(name, None))
+
+    # ------------------------------------------------------------------------------------------ checking
+
+    def check(self, definition: str, kind: str) -> Program:
+        """Compile, and refuse what the engine cannot run. Raises InvalidDefinition."""
+        try:
+            program = compile(definition, state_machine_type="EXPRESS" if kind == "EXPRESS" else "STANDARD")
+        except Refused as refused:
+            raise InvalidDefinition(f"Invalid State Machine Definition: '{refused}'") from None
+        lacking = self._lacking(program, kind)
+        if lacking:
+            raise InvalidDefinition(f"Invalid State Machine Definition: '{Refused(lacking)}'")
+        return program
+
+    def _lacking(self, program: Program, kind: str) -> list[Diagnostic]:
+        lacking = list(unsupported(program, self._services))
+        if kind == "EXPRESS":
+            lacking.append(
+                Diagnostic("UNSUPPORTED_FEATURE", "Express workflows are not supported by the embedded engine", None)
+            )
+        return lacking
+
+    def validate(self, request: t.ValidateStateMachineDefinitionInput) -> t.ValidateStateMachineDefinitionOutput:
+        kind = request.type or "STANDARD"
+        found = diagnose(request.definition, state_machine_type=kind)
+        if not any(d.severity == "ERROR" for d in found):
+            found += self._lacking(compile(request.definition, state_machine_type=kind), kind)
+        if request.severity != "WARNING":
+            found = [d for d in found if d.severity == "ERROR"]
+        limit = request.max_results or 100
+        return t.ValidateStateMachineDefinitionOutput(
+            result="FAIL" if any(d.severity == "ERROR" for d in found) else "OK",
+            diagnostics=[
+                t.ValidateStateMachineDefinitionDiagnostic(
+                    severity=d.severity, code=d.code, message=d.message, location=d.location
+                )
+                for d in found[:limit]
+            ],
+            truncated=True if len(found) > limit else None,
+        )
+
+    # ------------------------------------------------------------------------------------------ writing
+
+    async def create(self, request: t.CreateStateMachineInput) -> t.CreateStateMachineOutput:
+        if request.version_description is not None and not request.publish:
+            raise ValidationException("Version description can only be set when publish is true")
+        if request.publish:
+            raise UnknownOperationException("Publishing versions is not supported by the embedded engine")
+        check_name(request.name)
+        check_role(request.role_arn)
+        tags = tag_rows(request.tags)
+        kind = request.type or "STANDARD"
+        program = self.check(request.definition, kind)
+        settings = Settings(
+            request.logging_configuration, request.tracing_configuration, request.encryption_configuration
+        )
+
+        def write(batch: Batch) -> t.CreateStateMachineOutput:
+            there = self.by_name(request.name)
+            if there is not None:
+                if (there.type, there.settings) == (kind, settings) and self._same(there, request.definition):
+                    return t.CreateStateMachineOutput(state_machine_arn=there.arn, creation_date=there.created)
+                raise StateMachineAlreadyExists(f"State Machine Already Exists: '{there.arn}'")
+            now, arn = self._runner.now(), self._arns.state_machine(request.name)
+            definition = self._definition(batch, request.definition)
+            batch.execute(
+                "INSERT INTO state_machine (name, status, definition, role_arn, type, created, updated, settings) "
+                "VALUES (?, 'ACTIVE', ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET status = 'ACTIVE', "
+                "definition = excluded.definition, role_arn = excluded.role_arn, type = excluded.type, "
+                "created = excluded.created, updated = excluded.updated, revision = NULL, settings = excluded.settings",
+                (request.name, definition, request.role_arn, kind, now, now, msgspec.msgpack.encode(settings)),
+            )
+            batch.execute("DELETE FROM tag WHERE arn = ?", (arn,))
+            batch.executemany("INSERT INTO tag VALUES (?, ?, ?)", [(arn, *row) for row in tags])
+            self._changes(batch, request.name)
+            batch.after_commit(lambda: self._runner.keep_program(definition, program))
+            return t.CreateStateMachineOutput(state_machine_arn=arn, creation_date=now)
+
+        return await self._database.write(write)
+
+    def _same(self, machine: Machine, definition: str) -> bool:
+        ((text,),) = self._read("SELECT text FROM definition WHERE id = ?", (machine.definition,)).fetchall()
+        return bool(text == definition)
+
+    def _definition(self, batch: Batch, text: str) -> int:
+        digest = hashlib.sha256(text.encode()).digest()
+        batch.execute("INSERT INTO definition (hash, text) VALUES (?, ?) ON CONFLICT DO NOTHING", (digest, text))
+        ((definition,),) = batch.execute("SELECT id FROM definition WHERE hash = ?", (digest,)).fetchall()
+        return int(definition)
+
+    async def update(self, request: t.UpdateStateMachineInput) -> t.UpdateStateMachineOutput:
+        if request.version_description is not None and not request.publish:
+            raise ValidationException("Version description can only be set when publish is true")
+        if request.publish:
+            raise UnknownOperationException("Publishing versions is not supported by the embedded engine")
+        machine = self.get(request.state_machine_arn)
+        changed = (
+            request.definition,
+            request.role_arn,
+            request.logging_configuration,
+            request.tracing_configuration,
+            request.encryption_configuration,
+        )
+        if all(value is None for value in changed):
+            raise MissingRequiredParameter(
+                "Either the definition, the role ARN, the LoggingConfiguration, the EncryptionConfiguration "
+                "or the TracingConfiguration must be specified"
+            )
+        if request.role_arn is not None:
+            check_role(request.role_arn)
+        if request.definition is not None:
+            self.check(request.definition, machine.type)
+
+        def write(batch: Batch) -> t.UpdateStateMachineOutput:
+            machine = self.get(request.state_machine_arn)
+            definition = machine.definition
+            if request.definition is not None:
+                definition = self._definition(batch, request.definition)
+            settings = Settings(
+                request.logging_configuration or machine.settings.logging,
+                request.tracing_configuration or machine.settings.tracing,
+                request.encryption_configuration or machine.settings.encryption,
+            )
+            role_arn = request.role_arn or machine.role_arn
+            same = (definition, role_arn, settings) == (machine.definition, machine.role_arn, machine.settings)
+            revision = machine.revision if same else str(uuid.uuid4())
+            now = self._runner.now()
+            batch.execute(
+                "UPDATE state_machine SET definition = ?, role_arn = ?, settings = ?, updated = ?, revision = ? WHERE id = ?",
+                (definition, role_arn, msgspec.msgpack.encode(settings), now, revision, machine.id),
+            )
+            self._changes(batch, machine.name)
+            return t.UpdateStateMachineOutput(update_date=now, revision_id=revision)
+
+        return await self._database.write(write)
+
+    async def delete(self, request: t.DeleteStateMachineInput) -> t.DeleteStateMachineOutput:
+        """Delete a state machine; one that is not there is no error. Its executions run on."""
+        name = parse(request.state_machine_arn, "stateMachine").name
+
+        def write(batch: Batch) -> t.DeleteStateMachineOutput:
+            batch.execute("UPDATE state_machine SET status = 'DELETED' WHERE name = ?", (name,))
+            batch.execute("DELETE FROM tag WHERE arn = ?", (self._arns.state_machine(name),))
+            self._changes(batch, name)
+            return t.DeleteStateMachineOutput()
+
+        return await self._database.write(write)
+
+    # ------------------------------------------------------------------------------------------ describing
+
+    def describe(self, request: t.DescribeStateMachineInput) -> t.DescribeStateMachineOutput:
+        machine = self.get(request.state_machine_arn)
+        return t.DescribeStateMachineOutput(
+            state_machine_arn=machine.arn,
+            name=machine.name,
+            status="ACTIVE",
+            definition=self.definition_text(machine.definition),
+            role_arn=machine.role_arn,
+            type="EXPRESS" if machine.type == "EXPRESS" else "STANDARD",
+            creation_date=machine.created,
+            revision_id=machine.revision,
+            **self._described(machine, machine.definition),
+        )
+
+    def describe_for(self, machine_id: int, definition: int, role_arn: str) -> t.DescribeStateMachineForExecutionOutput:
+        """The state machine as an execution of it sees it: with the definition and role it was started with."""
+        ((name,),) = self._database.read("SELECT name FROM state_machine WHERE id = ?", (machine_id,))
+        machine = self._known.get(name) or self._load(name)
+        assert machine is not None
+        current = machine.definition == definition
+        return t.DescribeStateMachineForExecutionOutput(
+            state_machine_arn=machine.arn,
+            name=machine.name,
+            definition=self.definition_text(definition),
+            role_arn=role_arn,
+            update_date=machine.updated,
+            revision_id=machine.revision if current else None,
+            **self._described(machine, definition),
+        )
+
+    def _described(self, machine: Machine, definition: int) -> dict[str, Any]:
+        references = self._runner.program(definition).variable_references
+        return {
+            "logging_configuration": machine.settings.logging
+            or t.LoggingConfiguration(level="OFF", include_execution_data=False),
+            "tracing_configuration": machine.settings.tracing or t.TracingConfiguration(enabled=False),
+            "encryption_configuration": machine.settings.encryption,
+            "variable_references": {state: list(names) for state, names in references.items()} or None,
+        }
+
+    def listed(self, request: t.ListStateMachinesInput) -> t.ListStateMachinesOutput:
+        limit, after = page_of(request.max_results, request.next_token)
+        rows = self._database.read(
+            "SELECT name, type, created FROM state_machine WHERE status = 'ACTIVE' AND name > ? ORDER BY name LIMIT ?",
+            (after or "", limit + 1),
+        )
+        return t.ListStateMachinesOutput(
+            state_machines=[
+                t.StateMachineListItem(
+                    state_machine_arn=self._arns.state_machine(name), name=name, type=kind, creation_date=created
+                )
+                for name, kind, created in rows[:limit]
+            ],
+            next_token=page_token(rows[limit - 1][0]) if len(rows) > limit else None,
+        )
+
+    # ------------------------------------------------------------------------------------------ tags
+
+    def _taggable(self, arn: str) -> str:
+        """The name of the state machine, '' for an activity. Raises InvalidArn, ResourceNotFound."""
+        if ":activity:" in arn:
+            name = parse(arn, "activity").name
+            if not self._database.read("SELECT 1 FROM activity WHERE name = ?", (name,)):
+                raise ResourceNotFound(f"Resource not found: '{arn}'", resourceName=arn)
+            return ""
+        name = parse(arn, "stateMachine").name
+        if self.by_name(name) is None:
+            raise ResourceNotFound(f"Resource not found: '{arn}'", resourceName=arn)
+        return name
+
+    async def tag(self, request: t.TagResourceInput) -> t.TagResourceOutput:
+        rows = tag_rows(request.tags)
+        name = self._taggable(request.resource_arn)
+
+        def write(batch: Batch) -> t.TagResourceOutput:
+            arn = request.resource_arn
+            batch.executemany("INSERT OR REPLACE INTO tag VALUES (?, ?, ?)", [(arn, *row) for row in rows])
+            ((count,),) = batch.execute("SELECT count(*) FROM tag WHERE arn = ?", (arn,)).fetchall()
+            if count > MAX_TAGS:
+                raise TooManyTags(f"A resource has at most {MAX_TAGS} tags", resourceName=arn)
+            self._changes(batch, name)
+            return t.TagResourceOutput()
+
+        return await self._database.write(write)
+
+    async def untag(self, request: t.UntagResourceInput) -> t.UntagResourceOutput:
+        name = self._taggable(request.resource_arn)
+
+        def write(batch: Batch) -> t.UntagResourceOutput:
+            rows = [(request.resource_arn, key) for key in request.tag_keys]
+            batch.executemany("DELETE FROM tag WHERE arn = ? AND key = ?", rows)
+            self._changes(batch, name)
+            return t.UntagResourceOutput()
+
+        return await self._database.write(write)
+
+    def tags(self, request: t.ListTagsForResourceInput) -> t.ListTagsForResourceOutput:
+        self._taggable(request.resource_arn)
+        rows = self._database.read("SELECT key, value FROM tag WHERE arn = ? ORDER BY key", (request.resource_arn,))
+        return t.ListTagsForResourceOutput(tags=[t.Tag(key=key, value=value) for key, value in rows])
+
+
+def check_name(name: str) -> None:
+    """Raises InvalidName."""
+    if FORBIDDEN_IN_NAMES.search(name):
+        raise InvalidName(f"Invalid Name: '{name}'")
+
+
+def check_role(arn: str) -> None:
+    """Raises InvalidArn."""
+    if not arn.startswith("arn:"):
+        raise InvalidArn(f"Invalid Role Arn: '{arn}'")
+
+
+def tag_rows(tags: list[t.Tag] | None) -> list[tuple[str, str]]:
+    """(key, value) rows. Raises ValidationException, TooManyTags."""
+    rows = []
+    for tag in tags or []:
+        if tag.key is None:
+            raise ValidationException("Invalid tag: a key is needed")
+        rows.append((tag.key, tag.value or ""))
+    if len(rows) > MAX_TAGS:
+        raise TooManyTags(f"A resource has at most {MAX_TAGS} tags")
+    return rows

@@ -1,0 +1,325 @@
+"""How a state ends: well, with an error that is retried or caught, or with one that goes up to the frame around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+from workflow_manager.asl.program import (
+    Catcher,
+    ChoiceState,
+    Env,
+    Failure,
+    MapState,
+    ParallelState,
+    PassState,
+    Retrier,
+    State,
+    SucceedState,
+    TaskState,
+    WaitState,
+)
+from workflow_manager.engine import children
+from workflow_manager.engine.data import Data, text_of
+from workflow_manager.engine.draft import NOT_TRUNCATED, Draft
+from workflow_manager.engine.frames import ROOT, Frame, Phase
+from workflow_manager.engine.stimuli import Outcome
+
+UNCATCHABLE = {"States.Runtime", "States.DataLimitExceeded"}
+"""What States.ALL does not match (ASL, "Errors"; SFN developer guide, "Handling errors")."""
+
+
+def guarded(draft: Draft, frame: Frame, work: Callable[[], None]) -> None:
+    """Do a state's work; a Failure in it fails the state."""
+    try:
+        work()
+    except Failure as failure:
+        fail_by(draft, frame, failure)
+
+
+def fail_by(draft: Draft, frame: Frame, failure: Failure) -> None:
+    """Fail a state by an error in its own fields."""
+    cause = failure.cause
+    state = draft.state(frame)
+    if failure.runtime:
+        cause = (
+            f"An error occurred while executing the state '{frame.state}' "
+            f"(entered at the event id #{frame.entered_event}). {cause or ''}"
+        )
+    if failure.error == "States.QueryEvaluationError":
+        details: dict[str, Any] = {"error": failure.error, "cause": cause, "state": frame.state}
+        if failure.location is not None:
+            details["location"] = failure.location
+        frame.last_event = draft.emit(frame.before_entry, "EvaluationFailed", details)
+        fail(draft, frame, failure.error, cause, inside=isinstance(state, MapState | ParallelState))
+    else:
+        fail(draft, frame, failure.error, cause)
+
+
+# ------------------------------------------------------------------------------------------- success
+
+
+def complete(draft: Draft, frame: Frame, state: State, result: Data, env: Env | None = None) -> None:
+    """The state's work is done: make its output from the result, and go on. Raises Failure."""
+    if state.jsonata:
+        output = _jsonata_output(draft, frame, state, result, env)
+    else:
+        output = _jsonpath_output(draft, frame, state, result, env)
+    exit_state(draft, frame, output, state.next)
+
+
+def _jsonata_output(draft: Draft, frame: Frame, state: State, result: Data, env: Env | None) -> Data:
+    if state.output is None and state.assign is None:
+        return result
+    env = env or draft.expressions(frame)
+    env.result = result.value
+    assigned = state.assign(None, env) if state.assign is not None else None
+    output = Data(state.output(None, env)) if state.output is not None else result
+    if assigned is not None:
+        assign(frame, assigned)
+    return output
+
+
+def _jsonpath_output(draft: Draft, frame: Frame, state: State, result: Data, env: Env | None) -> Data:
+    selector = getattr(state, "result_selector", None)
+    placed = getattr(state, "result_path", None)
+    output = result
+    if selector is not None:
+        env = env or draft.expressions(frame)
+        output = Data(selector(result.value, env))
+    if state.assign is not None:
+        env = env or draft.expressions(frame)
+        assigned = state.assign(output.value, env)
+        assign(frame, assigned)
+    if placed is not None:
+        raw = frame.input.value
+        value = placed(raw, output.value)
+        output = frame.input if value is raw else Data(value)
+    if state.output_path is not None:
+        env = env or draft.expressions(frame)
+        value = state.output_path(output.value, env)
+        if value is not output.value:
+            output = Data(value)
+    return output
+
+
+def assign(frame: Frame, assigned: dict[str, Any]) -> None:
+    """Put variables into the frame, to be seen from the next state on."""
+    frame.variables = {**(frame.variables or {}), **assigned}
+    frame.assigned = assigned
+
+
+def exit_state(draft: Draft, frame: Frame, output: Data, next_state: str | None) -> None:
+    """Leave the state with its output, for the next one or for the end of the frame. Raises Failure when it is too large."""
+    state = draft.state(frame)
+    if output.exceeds(draft.env.limits.payload_bytes):
+        raise too_large(frame.state)
+    details: dict[str, Any] = {"name": frame.state, "output": output.text, "outputDetails": NOT_TRUNCATED}
+    if frame.assigned is not None:
+        details["assignedVariables"] = {name: text_of(value) for name, value in frame.assigned.items()}
+        details["assignedVariablesDetails"] = NOT_TRUNCATED
+        frame.assigned = None
+    frame.last_event = draft.emit(frame.last_event, EXITED[type(state)], details)
+    if next_state is None:
+        end(draft, frame, output)
+        return
+    frame.state = next_state
+    frame.input = output
+    frame.phase = Phase.READY
+    frame.entered_event = 0
+    frame.retries = None
+    frame.retry_count = 0
+
+
+def too_large(what: str) -> Failure:
+    return Failure(
+        "States.DataLimitExceeded",
+        f"The state/task '{what}' returned a result with a size exceeding the maximum number of bytes service limit.",
+        runtime=False,
+    )
+
+
+def end(draft: Draft, frame: Frame, output: Data) -> None:
+    """The frame has come to its end: of the execution, or of one child of a Parallel or Map."""
+    if frame.id == ROOT:
+        draft.emit(frame.last_event, "ExecutionSucceeded", {"output": output.text, "outputDetails": NOT_TRUNCATED})
+        close(draft, "SUCCEEDED", output=output.text)
+        return
+    frame.phase = Phase.DONE
+    frame.output = output
+    frame.variables = None
+    children.succeeded(draft, frame)
+
+
+# ------------------------------------------------------------------------------------------- failure
+
+
+def fail(draft: Draft, frame: Frame, error: str | None, cause: str | None, *, inside: bool = False) -> None:
+    """Fail the state the frame is in: retry it, catch the error, or fail the frame.
+
+    ``frame.last_event`` is the event that says so. ``inside``: the error came from a child, so that a Parallel or Map
+    that does not run again says that it failed.
+    """
+    state = draft.state(frame)
+    if frame.children is not None:
+        children.abandon(draft, frame, frame.last_event)
+    if isinstance(state, TaskState | ParallelState | MapState):
+        frame.task = None
+        retrier = _retrier(frame, state.retry, error)
+        if retrier is not None:
+            _retry(draft, frame, *retrier)
+            return
+        if inside:
+            kind = "MapStateFailed" if isinstance(state, MapState) else "ParallelStateFailed"
+            frame.last_event = draft.emit(frame.last_event, kind)
+        catcher = next((c for c in state.catch if _matches(c.error_equals, error)), None)
+        if catcher is not None:
+            try:
+                _catch(draft, frame, state, catcher, error, cause)
+            except Failure as failure:
+                error, cause = failure.error, failure.cause
+            else:
+                return
+    fail_frame(draft, frame, error, cause)
+
+
+def _matches(names: tuple[str, ...], error: str | None) -> bool:
+    """Whether an ErrorEquals matches (ASL, "Error representation" and "Predefined error codes")."""
+    if error is not None and error in names:
+        return True
+    if error in UNCATCHABLE:
+        return False
+    if "States.ALL" in names:
+        return True
+    if error == "States.HeartbeatTimeout":
+        return "States.Timeout" in names
+    return "States.TaskFailed" in names and error != "States.Timeout"
+
+
+def _retrier(frame: Frame, retriers: tuple[Retrier, ...], error: str | None) -> tuple[Retrier, int] | None:
+    """The first retrier that matches, with its index, if it has an attempt left."""
+    if error == "States.Runtime":
+        return None
+    for index, retrier in enumerate(retriers):
+        if _matches(retrier.error_equals, error):
+            made = frame.retries[index] if frame.retries is not None else 0
+            if made >= retrier.max_attempts:
+                return None
+            if frame.retries is None:
+                frame.retries = [0] * len(retriers)
+            frame.retries[index] += 1
+            return retrier, made
+    return None
+
+
+def retry_delay(retrier: Retrier, retries_made: int) -> float:
+    """Seconds until the next try, before jitter.
+
+    Source: Amazon States Language, "Retrying after error".
+    """
+    longest = retrier.max_delay_seconds if retrier.max_delay_seconds is not None else 31_622_400.0
+    try:
+        return float(min(retrier.interval_seconds * retrier.backoff_rate**retries_made, longest))
+    except OverflowError:  # MaxAttempts may be 99,999,999; floats end sooner
+        return longest
+
+
+def _retry(draft: Draft, frame: Frame, retrier: Retrier, made: int) -> None:
+    delay = retry_delay(retrier, made)
+    if retrier.full_jitter:
+        delay *= draft.env.random()
+    frame.phase = Phase.RETRYING
+    frame.retry_count += 1
+    frame.children = None
+    frame.items = None
+    frame.due = draft.now + delay
+    draft.effects.timers[frame.id, "retry"] = frame.due
+
+
+def _catch(
+    draft: Draft,
+    frame: Frame,
+    state: TaskState | ParallelState | MapState,
+    catcher: Catcher,
+    error: str | None,
+    cause: str | None,
+) -> None:
+    caught: dict[str, Any] = {"Error": error if error is not None else ""}
+    if cause is not None or not state.jsonata:
+        caught["Cause"] = cause if cause is not None else ""
+    frame.children = None
+    frame.items = None
+    if state.jsonata:
+        env = draft.expressions(frame)
+        env.error_output = caught
+        assigned = catcher.assign(None, env) if catcher.assign is not None else None
+        output = Data(catcher.output(None, env)) if catcher.output is not None else Data(caught)
+        if assigned is not None:
+            assign(frame, assigned)
+    else:
+        if catcher.assign is not None:
+            assign(frame, catcher.assign(caught, draft.expressions(frame)))
+        output = Data(caught if catcher.result_path is None else catcher.result_path(frame.input.value, caught))
+    exit_state(draft, frame, output, catcher.next)
+    draft.ready.append(frame)
+
+
+def fail_frame(draft: Draft, frame: Frame, error: str | None, cause: str | None) -> None:
+    """Nothing in the frame handles the error."""
+    if frame.id == ROOT:
+        draft.emit(frame.last_event, "ExecutionFailed", error_details(error, cause))
+        close(draft, "FAILED", error=error, cause=cause)
+    else:
+        children.failed(draft, frame, error, cause)
+
+
+def error_details(error: str | None, cause: str | None) -> dict[str, Any]:
+    details = {}
+    if error is not None:
+        details["error"] = error
+    if cause is not None:
+        details["cause"] = cause
+    return details
+
+
+# ------------------------------------------------------------------------------------ the whole execution
+
+
+def stop(draft: Draft, status: Literal["ABORTED", "TIMED_OUT"], error: str | None, cause: str | None) -> None:
+    """StopExecution, or the execution's own timeout. Its event follows none (recorded from AWS)."""
+    event = "ExecutionAborted" if status == "ABORTED" else "ExecutionTimedOut"
+    draft.emit(0, event, error_details(error, cause))
+    close(draft, status, error=error, cause=cause)
+
+
+def close(
+    draft: Draft,
+    status: Literal["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"],
+    output: str | None = None,
+    error: str | None = None,
+    cause: str | None = None,
+) -> None:
+    """End the execution: nothing of it waits any more."""
+    effects = draft.effects
+    for frame in {**draft.execution.frames, **effects.frames}.values():
+        if frame is not None and frame.task is not None:
+            effects.withdrawn.append((frame.id, frame.task))
+    effects.frames.clear()
+    effects.asides.clear()
+    effects.timers.clear()
+    effects.calls.clear()
+    effects.continues = False
+    draft.ready.clear()
+    effects.outcome = Outcome(status, output, error, cause)
+
+
+EXITED: dict[type[State], str] = {
+    PassState: "PassStateExited",
+    TaskState: "TaskStateExited",
+    ChoiceState: "ChoiceStateExited",
+    WaitState: "WaitStateExited",
+    SucceedState: "SucceedStateExited",
+    ParallelState: "ParallelStateExited",
+    MapState: "MapStateExited",
+}
+"""State type -> type of its exit event. A Fail state has none."""

@@ -1,0 +1,156 @@
+"""Live executions as rows: reading one, and writing what a step decided about it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import apsw
+import msgspec
+
+from workflow_manager.database import Batch
+from workflow_manager.engine.data import Data
+from workflow_manager.engine.frames import ROOT, Execution, pack, pack_aside, unpack
+from workflow_manager.engine.schema import SHIFT
+from workflow_manager.engine.stimuli import Effects
+from workflow_manager.stepfunctions.arns import Arns
+
+CACHED = 1_000
+"""How many live executions are kept in memory; the others are rows until something happens to them."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class LiveExecutions:
+    """The live executions, of which the last used are in memory too.
+
+    A step's Effects are applied to the one in memory when they are written; if the batch is then rolled back, what is in
+    memory is forgotten (``forget``) and read again.
+    """
+
+    def __init__(self, writer: apsw.Connection, machine_names: MachineNames) -> None:
+        self._read: Callable[..., Any] = writer.cursor().execute
+        self._cache: OrderedDict[int, Execution] = OrderedDict()
+        self._machine_names = machine_names
+
+    def forget(self) -> None:
+        self._cache.clear()
+
+    def get(self, execution_id: int) -> Execution | None:
+        """A live execution, None when it has ended or never was."""
+        execution = self._cache.get(execution_id)
+        if execution is not None:
+            self._cache.move_to_end(execution_id)
+            return execution
+        return self._load(execution_id)
+
+    def _load(self, execution_id: int) -> Execution | None:
+        row = self._read(
+            "SELECT machine, name, role_arn, definition, start, input, parent, status FROM execution WHERE id = ?",
+            (execution_id,),
+        ).fetchone()
+        if row is None or row[7] != "RUNNING":
+            return None
+        machine, name, role_arn, definition, start, text, parent, _ = row
+        machine_name = self._machine_names.name_of(machine)
+        execution = Execution(
+            execution_id,
+            self._machine_names.execution_arn(machine_name, name),
+            name,
+            self._machine_names.machine_arn(machine_name),
+            machine_name,
+            role_arn,
+            definition,
+            start,
+            Data(text=text),
+            msgspec.json.decode(parent, type=tuple[int, int, int]) if parent is not None else None,
+        )
+        first, beyond = execution_id << SHIFT, (execution_id + 1) << SHIFT
+        asides = dict(self._read("SELECT key, body FROM aside WHERE key >= ? AND key < ?", (first, beyond)).fetchall())
+        for key, body in self._read(
+            "SELECT key, body FROM frame WHERE key >= ? AND key < ?", (first, beyond)
+        ).fetchall():
+            frame_id = key - first
+            execution.frames[frame_id] = unpack(execution, frame_id, body, asides.get(key))
+        self._keep(execution)
+        return execution
+
+    def _keep(self, execution: Execution) -> None:
+        self._cache[execution.id] = execution
+        while len(self._cache) > CACHED:
+            self._cache.popitem(last=False)
+
+    # ------------------------------------------------------------------------------------------ writing
+
+    def write(self, batch: Batch, execution: Execution, effects: Effects, *, fresh: bool) -> None:
+        """Write a step's effects on a live execution. ``fresh``: it began in this step, so nothing of it is stored yet."""
+        base = execution.id << SHIFT
+        if effects.events:
+            batch.execute(
+                "INSERT INTO history VALUES (?, ?, ?)",
+                (base + effects.events[0].id, effects.last_event, _encode(effects.events)),
+            )
+        if effects.outcome is not None:
+            self._cache.pop(execution.id, None)
+            if not fresh:
+                self._delete(batch, execution.id)
+            return
+        execution.last_event = effects.last_event
+        execution.next_frame = effects.next_frame
+        frames = execution.frames
+        for frame_id, frame in effects.frames.items():
+            if frame is None:
+                del frames[frame_id]
+                batch.execute("DELETE FROM frame WHERE key = ?", (base + frame_id,))
+            else:
+                frames[frame_id] = frame
+                body = pack(frame, effects.last_event, effects.next_frame)
+                batch.execute("INSERT OR REPLACE INTO frame VALUES (?, ?)", (base + frame_id, body))
+        if ROOT not in effects.frames and effects.events:
+            body = pack(frames[ROOT], effects.last_event, effects.next_frame)
+            batch.execute("INSERT OR REPLACE INTO frame VALUES (?, ?)", (base, body))
+        for frame_id, aside in effects.asides.items():
+            if aside is not None:
+                batch.execute("INSERT OR REPLACE INTO aside VALUES (?, ?)", (base + frame_id, pack_aside(aside)))
+            elif not fresh:
+                batch.execute("DELETE FROM aside WHERE key = ?", (base + frame_id,))
+        for (frame_id, kind), due in effects.timers.items():
+            if due is not None:
+                batch.execute("INSERT OR REPLACE INTO timer VALUES (?, ?, ?, ?)", (execution.id, frame_id, kind, due))
+            elif not fresh:
+                batch.execute(
+                    "DELETE FROM timer WHERE execution = ? AND frame = ? AND kind = ?", (execution.id, frame_id, kind)
+                )
+        self._keep(execution)
+
+    @staticmethod
+    def _delete(batch: Batch, execution_id: int) -> None:
+        first, beyond = execution_id << SHIFT, (execution_id + 1) << SHIFT
+        batch.execute("DELETE FROM frame WHERE key >= ? AND key < ?", (first, beyond))
+        batch.execute("DELETE FROM aside WHERE key >= ? AND key < ?", (first, beyond))
+        batch.execute("DELETE FROM timer WHERE execution = ?", (execution_id,))
+        batch.execute("DELETE FROM activity_task WHERE execution = ?", (execution_id,))
+        batch.execute("DELETE FROM invocation WHERE execution = ?", (execution_id,))
+
+
+class MachineNames:
+    """State machines' names by row id, and the ARNs made from them."""
+
+    def __init__(self, writer: apsw.Connection, arns: Arns) -> None:
+        self._read: Callable[..., Any] = writer.cursor().execute
+        self._names: dict[int, str] = {}
+        self._arns = arns
+
+    def name_of(self, machine: int) -> str:
+        name = self._names.get(machine)
+        if name is None:
+            ((name,),) = self._read("SELECT name FROM state_machine WHERE id = ?", (machine,)).fetchall()
+            self._names[machine] = name
+        return name
+
+    def machine_arn(self, name: str) -> str:
+        return self._arns.state_machine(name)
+
+    def execution_arn(self, machine_name: str, name: str) -> str:
+        return self._arns.execution(machine_name, name)

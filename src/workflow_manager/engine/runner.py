@@ -1,0 +1,314 @@
+"""The shell around ``step``: takes stimuli, loads, steps, writes, and only after the commit lets anything out.
+
+Every method that takes a Batch runs inside the one writer's transaction. What follows from a step within the engine (a
+nested execution started, its parent told of its end) is done in the same transaction, so that a crash never finds it half done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import uuid
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from workflow_manager.asl import compile as compile_definition
+from workflow_manager.asl.program import Program
+from workflow_manager.database import Batch, Database
+from workflow_manager.engine.data import Data
+from workflow_manager.engine.draft import Limits, StepEnv
+from workflow_manager.engine.frames import Execution, TaskWait
+from workflow_manager.engine.rows import LiveExecutions, MachineNames
+from workflow_manager.engine.step import step
+from workflow_manager.engine.stimuli import (
+    Effects,
+    Outcome,
+    Start,
+    Stimulus,
+    Stop,
+    TaskCall,
+    TimerFired,
+)
+from workflow_manager.stepfunctions.changes import StatusChange
+from workflow_manager.stepfunctions.errors import ExecutionAlreadyExists
+
+if TYPE_CHECKING:
+    from workflow_manager.clock import Clock
+    from workflow_manager.engine.machines import Machine
+
+PROGRAMS = 500
+"""How many compiled definitions are kept."""
+TIMERS_PER_BATCH = 500
+
+
+class Runner:
+    """Steps executions. ``on_call`` carries out what a step asks for, inside the batch; ``on_ended`` is told of each end."""
+
+    def __init__(self, database: Database, names: MachineNames, clock: Clock, limits: Limits, region: str) -> None:
+        self.database = database
+        self.clock = clock
+        self.limits = limits
+        self.region = region
+        self._read: Callable[..., Any] = database.writer.cursor().execute
+        self.live = LiveExecutions(database.writer, names)
+        self._programs: OrderedDict[int, Program] = OrderedDict()
+        self._work: deque[tuple[int, Stimulus]] = deque()
+        self._working = False
+        self._changed: dict[str, list[asyncio.Future[None]]] = {}
+        self.next_execution = 1
+        self.next_due: float | None = None
+        self.timer_set = asyncio.Event()
+        self.outbox_filled = asyncio.Event()
+        self.outbox_wanted = False
+        self.on_call: Callable[[Batch, Execution, TaskCall], None] = _nobody
+        self.on_withdrawn: Callable[[Batch, Execution, int, TaskWait], None] = _nobody
+        self.on_ended: Callable[[Batch, Execution, Outcome, float], None] = _nobody
+
+    def open(self) -> None:
+        """Read what there is to know at start; its cost does not grow with the executions that wait."""
+        ((last,),) = self._read("SELECT coalesce(max(id), 0) FROM execution").fetchall()
+        self.next_execution = last + 1
+        ((self.next_due,),) = self._read("SELECT min(due) FROM timer").fetchall()
+
+    # ------------------------------------------------------------------------------------------ programs
+
+    def program(self, definition: int) -> Program:
+        program = self._programs.get(definition)
+        if program is None:
+            ((text,),) = self._read("SELECT text FROM definition WHERE id = ?", (definition,)).fetchall()
+            program = compile_definition(text)
+            self.keep_program(definition, program)
+        else:
+            self._programs.move_to_end(definition)
+        return program
+
+    def keep_program(self, definition: int, program: Program) -> None:
+        self._programs[definition] = program
+        while len(self._programs) > PROGRAMS:
+            self._programs.popitem(last=False)
+
+    # ------------------------------------------------------------------------------------------ stimuli
+
+    def start(
+        self,
+        batch: Batch,
+        machine: Machine,
+        name: str,
+        data: Data,
+        trace: str | None = None,
+        parent: tuple[int, int, int] | None = None,
+        told: tuple[int, Stimulus] | None = None,
+    ) -> tuple[str, float]:
+        """Start an execution; (ARN, start date). Raises ExecutionAlreadyExists.
+
+        ``parent``: who waits for its end, by execution, frame and event. ``told``: a stimulus for the execution that starts
+        this one, to be taken before any that this one makes.
+
+        One with the same name and input that still runs is answered as if it had been started now
+        (API reference, StartExecution).
+        """
+        now = self.now()
+        execution = Execution(
+            self.next_execution,
+            machine.execution_arn(name),
+            name,
+            machine.arn,
+            machine.name,
+            machine.role_arn,
+            machine.definition,
+            now,
+            data,
+            parent,
+        )
+        effects = step(self.program(machine.definition), execution, Start(), self._env(now))
+        outcome = effects.outcome
+        batch.execute(
+            "INSERT INTO execution VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (
+                execution.id,
+                machine.id,
+                name,
+                outcome.status if outcome is not None else "RUNNING",
+                machine.definition,
+                machine.role_arn,
+                now,
+                now if outcome is not None else None,
+                data.text,
+                outcome.output if outcome is not None else None,
+                outcome.error if outcome is not None else None,
+                outcome.cause if outcome is not None else None,
+                trace,
+                msgspec.json.encode(parent).decode() if parent is not None else None,
+            ),
+        )
+        fresh = self.database.writer.changes() > 0
+        if not fresh:
+            answer = self._already(machine, name, data, execution.arn, waited_for=parent is not None)
+        else:
+            answer = execution.arn, now
+        if told is not None:
+            self._work.append(told)
+        if fresh:
+            self.next_execution += 1
+            batch.after_rollback(self.live.forget)
+            working, self._working = self._working, True
+            try:
+                self._apply(batch, execution, effects, tracked=machine.tracked, fresh=True)
+            finally:
+                self._working = working
+        self._work_off(batch)
+        return answer
+
+    def _already(self, machine: Machine, name: str, data: Data, arn: str, *, waited_for: bool) -> tuple[str, float]:
+        ((status, start, before),) = self._read(
+            "SELECT status, start, input FROM execution WHERE machine = ? AND name = ?", (machine.id, name)
+        ).fetchall()
+        if (
+            not waited_for
+            and status == "RUNNING"
+            and (before == data.text or msgspec.json.decode(before) == data.value)
+        ):
+            return arn, start
+        raise ExecutionAlreadyExists(f"Execution Already Exists: '{arn}'")
+
+    def take(self, batch: Batch, execution_id: int, stimulus: Stimulus) -> bool:
+        """Step a live execution, and all that follows from it; whether there is such an execution."""
+        if self.live.get(execution_id) is None:
+            return False
+        batch.after_rollback(self.live.forget)
+        self._work.append((execution_id, stimulus))
+        self._work_off(batch)
+        return True
+
+    def _work_off(self, batch: Batch) -> None:
+        if self._working:
+            return  # the call below us does it
+        self._working = True
+        try:
+            while self._work:
+                execution_id, stimulus = self._work.popleft()
+                execution = self.live.get(execution_id)
+                if execution is None:
+                    continue
+                effects = step(self.program(execution.definition), execution, stimulus, self._env(self.now()))
+                self._apply(batch, execution, effects)
+        except BaseException:
+            self._work.clear()
+            self.live.forget()
+            raise
+        finally:
+            self._working = False
+
+    def _env(self, now: float) -> StepEnv:
+        return StepEnv(now, _uuid, random.random, self.region, self.limits)
+
+    def now(self) -> float:
+        """Milliseconds are what the API tells."""
+        return round(self.clock.now(), 3)
+
+    # ------------------------------------------------------------------------------------------ effects
+
+    def _apply(
+        self, batch: Batch, execution: Execution, effects: Effects, *, tracked: bool | None = None, fresh: bool = False
+    ) -> None:
+        self.live.write(batch, execution, effects, fresh=fresh)
+        for frame_id, task in effects.withdrawn:
+            self.on_withdrawn(batch, execution, frame_id, task)
+        for call in effects.calls:
+            self.on_call(batch, execution, call)
+        outcome = effects.outcome
+        if outcome is not None and not fresh:
+            stop = effects.events[-1].timestamp
+            batch.execute(
+                "UPDATE execution SET status = ?, stop = ?, output = ?, error = ?, cause = ? WHERE id = ?",
+                (outcome.status, stop, outcome.output, outcome.error, outcome.cause, execution.id),
+            )
+        if outcome is not None:
+            self.on_ended(batch, execution, outcome, effects.events[-1].timestamp)
+        elif effects.timers:
+            due = min((due for due in effects.timers.values() if due is not None), default=None)
+            if due is not None and (self.next_due is None or due < self.next_due):
+                self.next_due = due
+                batch.after_commit(self.timer_set.set)
+        if self.outbox_wanted and (fresh or outcome is not None):
+            self._tell(batch, execution, outcome, tracked=tracked)
+        if effects.events and execution.arn in self._changed:
+            batch.after_commit(lambda: self._wake(execution.arn))
+
+    def _tell(self, batch: Batch, execution: Execution, outcome: Outcome | None, *, tracked: bool | None) -> None:
+        """Put a status change into the outbox, for executions of the state machines that are listened to."""
+        if tracked is None:
+            tracked = bool(
+                self._read(
+                    "SELECT 1 FROM tag WHERE arn = ? AND key = 'application' AND value = 'workflow-manager'",
+                    (execution.machine_arn,),
+                ).fetchall()
+            )
+        if not tracked:
+            return
+        change = StatusChange(
+            execution_arn=execution.arn,
+            state_machine_arn=execution.machine_arn,
+            name=execution.name,
+            status=outcome.status if outcome is not None else "RUNNING",
+            start_date=execution.start_date,
+            stop_date=self.now() if outcome is not None else None,
+            output=outcome.output if outcome is not None else None,
+            error=outcome.error if outcome is not None else None,
+            cause=outcome.cause if outcome is not None else None,
+        )
+        batch.execute("INSERT INTO outbox (body) VALUES (?)", (msgspec.msgpack.encode(change),))
+        batch.after_commit(self.outbox_filled.set)
+
+    # ------------------------------------------------------------------------------------------ watching
+
+    def _wake(self, arn: str) -> None:
+        for future in self._changed.pop(arn, ()):
+            if not future.done():
+                future.set_result(None)
+
+    async def changed(self, arn: str, timeout_seconds: float) -> None:
+        """Wait until an execution's history grows."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiting = self._changed.setdefault(arn, [])
+        waiting.append(future)
+        try:
+            await asyncio.wait_for(future, timeout_seconds)
+        except TimeoutError:
+            pass
+        finally:
+            if future in waiting:
+                waiting.remove(future)
+            if not waiting and self._changed.get(arn) is waiting:
+                del self._changed[arn]
+
+    # ------------------------------------------------------------------------------------------ timers
+
+    def fire_timers(self, batch: Batch) -> None:
+        """Take the timers that are due, oldest first, up to a bound; learn when the next one is."""
+        due = self._read(
+            "SELECT execution, frame, kind FROM timer WHERE due <= ? ORDER BY due LIMIT ?",
+            (self.now(), TIMERS_PER_BATCH),
+        ).fetchall()
+        for execution_id, frame, kind in due:
+            if not self.take(batch, execution_id, TimerFired(frame, kind)):
+                batch.execute(
+                    "DELETE FROM timer WHERE execution = ? AND frame = ? AND kind = ?", (execution_id, frame, kind)
+                )
+        ((self.next_due,),) = self._read("SELECT min(due) FROM timer").fetchall()
+
+    # ------------------------------------------------------------------------------------------ stopping
+
+    def stop(self, batch: Batch, execution_id: int, error: str | None, cause: str | None) -> bool:
+        return self.take(batch, execution_id, Stop(error, cause))
+
+
+def _uuid() -> str:
+    return str(uuid.uuid4())
+
+
+def _nobody(*_: object) -> None:
+    """What is called before anyone is interested."""

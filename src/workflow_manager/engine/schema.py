@@ -1,0 +1,49 @@
+"""The engine's tables.
+
+Keys of history, frames and asides are ``execution << SHIFT | number``: rows of one execution lie together, new executions
+append at the end, and no second index is needed. What is written when: a start that ends in the same step writes one
+execution row and one history row; a step of a waiting execution writes one history row and the frames it touched.
+"""
+
+from __future__ import annotations
+
+SHIFT = 24
+"""Bits for the number of an event or frame within its execution."""
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS definition (
+    id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, text TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS state_machine (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, status TEXT NOT NULL, definition INTEGER NOT NULL REFERENCES definition,
+    role_arn TEXT NOT NULL, type TEXT NOT NULL, created REAL NOT NULL, updated REAL NOT NULL, revision TEXT,
+    settings BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS tag (
+    arn TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (arn, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS execution (
+    id INTEGER PRIMARY KEY, machine INTEGER NOT NULL REFERENCES state_machine, name TEXT NOT NULL, status TEXT NOT NULL,
+    definition INTEGER NOT NULL, role_arn TEXT NOT NULL, start REAL NOT NULL, stop REAL, input TEXT NOT NULL, output TEXT,
+    error TEXT, cause TEXT, trace TEXT, parent TEXT, UNIQUE (machine, name));
+CREATE INDEX IF NOT EXISTS execution_status ON execution (machine, status);
+CREATE TABLE IF NOT EXISTS history (
+    key INTEGER PRIMARY KEY, last INTEGER NOT NULL, events BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS frame (
+    key INTEGER PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS aside (
+    key INTEGER PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS timer (
+    execution INTEGER NOT NULL, frame INTEGER NOT NULL, kind TEXT NOT NULL, due REAL NOT NULL,
+    PRIMARY KEY (execution, frame, kind)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS timer_due ON timer (due);
+CREATE TABLE IF NOT EXISTS activity (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, created REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS activity_task (
+    execution INTEGER NOT NULL, frame INTEGER NOT NULL, event INTEGER NOT NULL, activity TEXT NOT NULL,
+    state INTEGER NOT NULL, seq INTEGER NOT NULL, input TEXT NOT NULL, token TEXT NOT NULL,
+    PRIMARY KEY (execution, frame)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS activity_task_queue ON activity_task (activity, seq) WHERE state < 2;
+CREATE TABLE IF NOT EXISTS invocation (
+    execution INTEGER NOT NULL, frame INTEGER NOT NULL, event INTEGER NOT NULL, resource TEXT NOT NULL,
+    arguments TEXT NOT NULL, token TEXT NOT NULL, PRIMARY KEY (execution, frame)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS outbox (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL);
+"""

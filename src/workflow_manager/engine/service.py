@@ -1,0 +1,319 @@
+"""EmbeddedStepFunctions: the Step Functions API, executed in this process and kept in one SQLite file."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
+
+import msgspec
+import structlog
+
+from workflow_manager.clock import Clock, SystemClock
+from workflow_manager.database import Batch, Database, DatabaseUnavailable
+from workflow_manager.engine.activities import Activities
+from workflow_manager.engine.calls import Calls
+from workflow_manager.engine.draft import Limits
+from workflow_manager.engine.executions import Executions
+from workflow_manager.engine.integrations import Integration
+from workflow_manager.engine.machines import Machines
+from workflow_manager.engine.rows import MachineNames
+from workflow_manager.engine.runner import Runner
+from workflow_manager.engine.schema import SCHEMA
+from workflow_manager.stepfunctions import types as t
+from workflow_manager.stepfunctions.arns import Arns
+from workflow_manager.stepfunctions.changes import Listener, StatusChange
+from workflow_manager.stepfunctions.errors import ServiceUnavailable, UnknownOperationException
+
+S = TypeVar("S")
+Q = TypeVar("Q")
+R = TypeVar("R")
+
+OUTBOX_PAGE = 500
+RETRY_SECONDS = 1.0
+"""How long to wait before trying again what the database refused."""
+
+logger = structlog.get_logger(__name__)
+
+
+def _answered(method: Callable[[S, Q], Awaitable[R]]) -> Callable[[S, Q], Awaitable[R]]:
+    """A database that cannot be used is ServiceUnavailable to callers."""
+
+    @functools.wraps(method)
+    async def answer(self: S, request: Q, /) -> R:
+        try:
+            return await method(self, request)
+        except DatabaseUnavailable as error:
+            raise ServiceUnavailable(str(error)) from None
+
+    return answer
+
+
+def _lacking(operation: str) -> UnknownOperationException:
+    return UnknownOperationException(f"{operation} is not supported by the embedded engine")
+
+
+class EmbeddedStepFunctions:
+    """A StepFunctions and its ExecutionChanges, over a Database. ``start`` before use, ``close`` after.
+
+    ``integrations`` carry out Tasks of further services (integrations.py). ``limits`` are AWS's by default.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        arns: Arns | None = None,
+        clock: Clock | None = None,
+        limits: Limits | None = None,
+        integrations: Mapping[str, Integration] | None = None,
+        long_poll_seconds: float = 60.0,
+    ) -> None:
+        arns = arns or Arns()
+        clock = clock or SystemClock()
+        database.migrate(SCHEMA)
+        self._database = database
+        self._clock = clock
+        names = MachineNames(database.writer, arns)
+        self._runner = Runner(database, names, clock, limits or Limits(), arns.region)
+        services = frozenset({"states", *(integrations or {})})
+        self._machines = Machines(database, arns, self._runner, services)
+        self._executions = Executions(database, arns, self._runner, self._machines)
+        self._activities = Activities(database, arns, self._runner, long_poll_seconds)
+        self._calls = Calls(database, arns, self._runner, self._machines, self._activities, integrations or {})
+        self._listeners: list[Listener] = []
+        self._background: list[asyncio.Task[None]] = []
+        database.before_commit(self._activities.match)
+
+    async def start(self) -> None:
+        """Take up what was left when the process last ended."""
+        self._runner.open()
+        self._activities.open()
+        self._calls.open()
+        self._background = [asyncio.create_task(self._timers()), asyncio.create_task(self._outbox())]
+
+    async def close(self) -> None:
+        """Stop; what runs goes on after the next start."""
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await self._calls.close()
+        self._activities.close()
+
+    # ------------------------------------------------------------------------------------------ background
+
+    async def _timers(self) -> None:
+        runner = self._runner
+        while True:
+            runner.timer_set.clear()
+            if runner.next_due is None or runner.next_due > self._clock.now():
+                await self._clock.wait(runner.next_due, runner.timer_set)
+                continue
+            try:
+                await self._database.submit(runner.fire_timers)
+            except DatabaseUnavailable as error:
+                logger.warning("timers could not be taken; trying again", reason=str(error))
+                await asyncio.sleep(RETRY_SECONDS)
+            except Exception:
+                logger.exception("a timer failed unexpectedly")
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _outbox(self) -> None:
+        """Deliver status changes in order; each is forgotten when the listeners have dealt with it."""
+        runner = self._runner
+        while True:
+            runner.outbox_filled.clear()
+            try:
+                if not await self._deliver():
+                    await runner.outbox_filled.wait()
+            except DatabaseUnavailable as error:
+                logger.warning("status changes could not be delivered; trying again", reason=str(error))
+                await asyncio.sleep(RETRY_SECONDS)
+            except Exception:
+                logger.exception("a listener failed; its status changes are delivered again")
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _deliver(self) -> bool:
+        rows = self._database.read("SELECT seq, body FROM outbox ORDER BY seq LIMIT ?", (OUTBOX_PAGE,))
+        if not rows:
+            return False
+        changes = [msgspec.msgpack.decode(body, type=StatusChange) for _, body in rows]
+        for listener in self._listeners:
+            await listener(changes)
+        last = rows[-1][0]
+
+        def forget(batch: Batch) -> None:
+            batch.execute("DELETE FROM outbox WHERE seq <= ?", (last,))
+
+        await self._database.submit(forget)
+        return True
+
+    # ------------------------------------------------------------------------------------------ changes
+
+    def subscribe(self, listener: Listener, /) -> None:
+        self._listeners.append(listener)
+        self._runner.outbox_wanted = True
+        self._runner.outbox_filled.set()
+
+    async def changed(self, execution_arn: str, last_event_id: int, timeout_seconds: float, /) -> None:
+        if self._executions.last_event_id(execution_arn) <= last_event_id:
+            await self._runner.changed(execution_arn, timeout_seconds)
+
+    # ------------------------------------------------------------------------------------------ hooks of the wire
+
+    def delivered(self, task_token: str) -> None:
+        """The answer of a GetActivityTask has been sent."""
+        self._activities.delivered(task_token)
+
+    def undelivered(self, task_token: str) -> None:
+        """The answer of a GetActivityTask could not be sent."""
+        self._activities.undelivered(task_token)
+
+    # ------------------------------------------------------------------------------------------ the API
+
+    @_answered
+    async def create_state_machine(self, request: t.CreateStateMachineInput, /) -> t.CreateStateMachineOutput:
+        return await self._machines.create(request)
+
+    @_answered
+    async def update_state_machine(self, request: t.UpdateStateMachineInput, /) -> t.UpdateStateMachineOutput:
+        return await self._machines.update(request)
+
+    @_answered
+    async def delete_state_machine(self, request: t.DeleteStateMachineInput, /) -> t.DeleteStateMachineOutput:
+        return await self._machines.delete(request)
+
+    @_answered
+    async def describe_state_machine(self, request: t.DescribeStateMachineInput, /) -> t.DescribeStateMachineOutput:
+        return self._machines.describe(request)
+
+    @_answered
+    async def describe_state_machine_for_execution(
+        self, request: t.DescribeStateMachineForExecutionInput, /
+    ) -> t.DescribeStateMachineForExecutionOutput:
+        return self._executions.describe_machine(request)
+
+    @_answered
+    async def list_state_machines(self, request: t.ListStateMachinesInput, /) -> t.ListStateMachinesOutput:
+        return self._machines.listed(request)
+
+    @_answered
+    async def validate_state_machine_definition(
+        self, request: t.ValidateStateMachineDefinitionInput, /
+    ) -> t.ValidateStateMachineDefinitionOutput:
+        return self._machines.validate(request)
+
+    @_answered
+    async def tag_resource(self, request: t.TagResourceInput, /) -> t.TagResourceOutput:
+        return await self._machines.tag(request)
+
+    @_answered
+    async def untag_resource(self, request: t.UntagResourceInput, /) -> t.UntagResourceOutput:
+        return await self._machines.untag(request)
+
+    @_answered
+    async def list_tags_for_resource(self, request: t.ListTagsForResourceInput, /) -> t.ListTagsForResourceOutput:
+        return self._machines.tags(request)
+
+    @_answered
+    async def start_execution(self, request: t.StartExecutionInput, /) -> t.StartExecutionOutput:
+        return await self._executions.start(request)
+
+    @_answered
+    async def stop_execution(self, request: t.StopExecutionInput, /) -> t.StopExecutionOutput:
+        return await self._executions.stop(request)
+
+    @_answered
+    async def describe_execution(self, request: t.DescribeExecutionInput, /) -> t.DescribeExecutionOutput:
+        return self._executions.describe(request)
+
+    @_answered
+    async def list_executions(self, request: t.ListExecutionsInput, /) -> t.ListExecutionsOutput:
+        return self._executions.listed(request)
+
+    @_answered
+    async def get_execution_history(self, request: t.GetExecutionHistoryInput, /) -> t.GetExecutionHistoryOutput:
+        return self._executions.history(request)
+
+    @_answered
+    async def create_activity(self, request: t.CreateActivityInput, /) -> t.CreateActivityOutput:
+        return await self._activities.create(request)
+
+    @_answered
+    async def describe_activity(self, request: t.DescribeActivityInput, /) -> t.DescribeActivityOutput:
+        return self._activities.describe(request)
+
+    @_answered
+    async def delete_activity(self, request: t.DeleteActivityInput, /) -> t.DeleteActivityOutput:
+        return await self._activities.delete(request)
+
+    @_answered
+    async def list_activities(self, request: t.ListActivitiesInput, /) -> t.ListActivitiesOutput:
+        return self._activities.listed(request)
+
+    @_answered
+    async def get_activity_task(self, request: t.GetActivityTaskInput, /) -> t.GetActivityTaskOutput:
+        return await self._activities.poll(request)
+
+    @_answered
+    async def send_task_success(self, request: t.SendTaskSuccessInput, /) -> t.SendTaskSuccessOutput:
+        return await self._activities.succeed(request)
+
+    @_answered
+    async def send_task_failure(self, request: t.SendTaskFailureInput, /) -> t.SendTaskFailureOutput:
+        return await self._activities.fail(request)
+
+    @_answered
+    async def send_task_heartbeat(self, request: t.SendTaskHeartbeatInput, /) -> t.SendTaskHeartbeatOutput:
+        return await self._activities.heartbeat(request)
+
+    async def create_state_machine_alias(self, _: t.CreateStateMachineAliasInput, /) -> t.CreateStateMachineAliasOutput:
+        raise _lacking("CreateStateMachineAlias")
+
+    async def delete_state_machine_alias(self, _: t.DeleteStateMachineAliasInput, /) -> t.DeleteStateMachineAliasOutput:
+        raise _lacking("DeleteStateMachineAlias")
+
+    async def delete_state_machine_version(
+        self, _: t.DeleteStateMachineVersionInput, /
+    ) -> t.DeleteStateMachineVersionOutput:
+        raise _lacking("DeleteStateMachineVersion")
+
+    async def describe_map_run(self, _: t.DescribeMapRunInput, /) -> t.DescribeMapRunOutput:
+        raise _lacking("DescribeMapRun")
+
+    async def describe_state_machine_alias(
+        self, _: t.DescribeStateMachineAliasInput, /
+    ) -> t.DescribeStateMachineAliasOutput:
+        raise _lacking("DescribeStateMachineAlias")
+
+    async def list_map_runs(self, _: t.ListMapRunsInput, /) -> t.ListMapRunsOutput:
+        raise _lacking("ListMapRuns")
+
+    async def list_state_machine_aliases(self, _: t.ListStateMachineAliasesInput, /) -> t.ListStateMachineAliasesOutput:
+        raise _lacking("ListStateMachineAliases")
+
+    async def list_state_machine_versions(
+        self, _: t.ListStateMachineVersionsInput, /
+    ) -> t.ListStateMachineVersionsOutput:
+        raise _lacking("ListStateMachineVersions")
+
+    async def publish_state_machine_version(
+        self, _: t.PublishStateMachineVersionInput, /
+    ) -> t.PublishStateMachineVersionOutput:
+        raise _lacking("PublishStateMachineVersion")
+
+    async def redrive_execution(self, _: t.RedriveExecutionInput, /) -> t.RedriveExecutionOutput:
+        raise _lacking("RedriveExecution")
+
+    async def start_sync_execution(self, _: t.StartSyncExecutionInput, /) -> t.StartSyncExecutionOutput:
+        raise _lacking("StartSyncExecution")
+
+    async def test_state(self, _: t.TestStateInput, /) -> t.TestStateOutput:
+        raise _lacking("TestState")
+
+    async def update_map_run(self, _: t.UpdateMapRunInput, /) -> t.UpdateMapRunOutput:
+        raise _lacking("UpdateMapRun")
+
+    async def update_state_machine_alias(self, _: t.UpdateStateMachineAliasInput, /) -> t.UpdateStateMachineAliasOutput:
+        raise _lacking("UpdateStateMachineAlias")

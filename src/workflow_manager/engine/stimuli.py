@@ -1,0 +1,131 @@
+"""What can happen to an execution, and what a step decides about it. Both are plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from workflow_manager.asl.program import TaskResource
+from workflow_manager.engine.frames import Frame
+from workflow_manager.stepfunctions.history import HistoryEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The execution begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Continue:
+    """The step before stopped at its bound on transitions; go on where frames are ready."""
+
+
+TimerKind: TypeAlias = Literal["wait", "retry", "timeout", "heartbeat", "execution", "continue"]
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """A timer of a frame (or of the whole execution) is due. One that nobody waits for any more changes nothing."""
+
+    frame: int
+    kind: TimerKind
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStarted:
+    """An activity task was handed to a poller."""
+
+    frame: int
+    scheduled_event: int
+    worker_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSubmitted:
+    """The call of a ``.sync`` or ``.waitForTaskToken`` integration was made; its job or callback is awaited."""
+
+    frame: int
+    scheduled_event: int
+    output: str
+    child: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSucceeded:
+    frame: int
+    scheduled_event: int
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFailed:
+    """``submitting``: the call itself failed before the job or callback was awaited."""
+
+    frame: int
+    scheduled_event: int
+    error: str | None
+    cause: str | None
+    submitting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TaskHeartbeat:
+    frame: int
+    scheduled_event: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """StopExecution."""
+
+    error: str | None = None
+    cause: str | None = None
+
+
+Stimulus: TypeAlias = (
+    Start | Continue | TimerFired | TaskStarted | TaskSubmitted | TaskSucceeded | TaskFailed | TaskHeartbeat | Stop
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCall:
+    """A task to carry out after the step: hand it to an activity's pollers, or call an integration."""
+
+    frame: int
+    scheduled_event: int
+    resource: TaskResource
+    arguments: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How the execution ended."""
+
+    status: Literal["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"]
+    output: str | None = None
+    error: str | None = None
+    cause: str | None = None
+
+
+@dataclass(slots=True)
+class Effects:
+    """What one step decided; all of it is written in one transaction, or none of it.
+
+    ``frames``: rows to write; None to delete. ``asides``: frames whose input and items are to be kept beside their row;
+    None to delete what is there.
+    ``timers``: (frame, kind) -> due in seconds since the epoch, None to delete. ``calls``: tasks to carry out.
+    ``withdrawn``: tasks that nobody waits for any more, with the child execution to stop, if there is one.
+    ``continues``: the bound on transitions was reached; a Continue must follow.
+    """
+
+    events: list[HistoryEvent] = field(default_factory=list)
+    frames: dict[int, Frame | None] = field(default_factory=dict)
+    asides: dict[int, Frame | None] = field(default_factory=dict)
+    timers: dict[tuple[int, str], float | None] = field(default_factory=dict)
+    calls: list[TaskCall] = field(default_factory=list)
+    withdrawn: list[tuple[int, Any]] = field(default_factory=list)
+    outcome: Outcome | None = None
+    continues: bool = False
+    last_event: int = 0
+    next_frame: int = 1
