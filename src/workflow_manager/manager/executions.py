@@ -1,0 +1,117 @@
+"""A workflow and its execution: starting one with the other, looking at it, stopping it."""
+
+from __future__ import annotations
+
+import contextlib
+
+from workflow_manager.manager.errors import ABSENT, translated
+from workflow_manager.manager.histories import events_after
+from workflow_manager.manager.inputs import execution_input
+from workflow_manager.manager.machines import StateMachines
+from workflow_manager.manager.naming import Arns, ManagerSettings
+from workflow_manager.manager.status import CANCELLED_ERROR
+from workflow_manager.model import Workflow
+from workflow_manager.stepfunctions import errors
+from workflow_manager.stepfunctions import types as t
+from workflow_manager.stepfunctions.arns import parse_execution_arn
+from workflow_manager.stepfunctions.changes import ExecutionChanges
+from workflow_manager.stepfunctions.history import HistoryEvent
+from workflow_manager.stepfunctions.protocol import StepFunctions
+from workflow_manager.store import Store
+
+REMEMBERED = 10_000
+"""How many started workflows' state machines are known without reading the workflow."""
+
+
+class Executions:
+    """Every method raises StorageUnavailable and BackendUnavailable besides what it says."""
+
+    def __init__(self, store: Store, stepfunctions: StepFunctions, settings: ManagerSettings) -> None:
+        self._store = store
+        self._stepfunctions = stepfunctions
+        self._arns = Arns(settings)
+        self._machines = StateMachines(store, stepfunctions, settings)
+        self._machine_arns: dict[str, str] = {}  # workflow id -> of the state machine it was started on, lately
+
+    async def start(self, workflow: Workflow) -> None:
+        """Save a new workflow, then start its execution; if that fails, the workflow is deleted again.
+
+        Raises InvalidRequest, InvalidWorkflowDefinition.
+        """
+        text = execution_input(workflow.input, workflow.id)
+        with translated():
+            machine = await self._machines.name(workflow.workflow_definition, workflow.namespace)
+        await self._store.save_workflow(workflow)
+        try:
+            with translated():
+                try:
+                    await self._start_execution(machine, workflow.id, text)
+                except errors.StateMachineDoesNotExist:  # someone deleted it since it was made
+                    self._machines.forget(workflow.workflow_definition, workflow.namespace)
+                    machine = await self._machines.name(workflow.workflow_definition, workflow.namespace)
+                    await self._start_execution(machine, workflow.id, text)
+        except Exception:
+            self._machine_arns.pop(workflow.id, None)
+            await self._store.delete_workflow(workflow.id)
+            raise
+
+    async def _start_execution(self, machine: str, name: str, text: str) -> None:
+        arn = self._arns.state_machine(machine)
+        if len(self._machine_arns) >= REMEMBERED:
+            self._machine_arns.pop(next(iter(self._machine_arns)))
+        self._machine_arns[name] = arn
+        with contextlib.suppress(errors.ExecutionAlreadyExists):  # names are never used twice: it is this one
+            await self._stepfunctions.start_execution(
+                t.StartExecutionInput(state_machine_arn=arn, name=name, input=text)
+            )
+
+    async def is_of_workflow(self, workflow_id: str, state_machine_arn: str) -> bool:
+        """Whether an execution that is named like a workflow is that workflow's.
+
+        It need not be: a workflow can start another's state machine with its own ``_EXECUTION_NAME`` for a name.
+        Raises WorkflowNotFound.
+        """
+        expected = self._machine_arns.get(workflow_id)
+        if expected is not None:
+            return state_machine_arn == expected
+        workflow = await self._store.workflow(workflow_id)
+        names = self._machines.possible_names(workflow.workflow_definition, workflow.namespace)
+        return state_machine_arn in {self._arns.state_machine(name) for name in names}
+
+    async def describe(self, workflow: Workflow) -> t.DescribeExecutionOutput | None:
+        """The workflow's execution, or None if there is none."""
+        for arn in self._arns_of(workflow):
+            with translated(), contextlib.suppress(*ABSENT):
+                answer = await self._stepfunctions.describe_execution(t.DescribeExecutionInput(execution_arn=arn))
+                self._machines.found(workflow.workflow_definition, workflow.namespace, parse_execution_arn(arn).name)
+                return answer
+        return None
+
+    async def stop(self, workflow: Workflow, cause: str) -> bool:
+        """Stop the workflow's execution; answer whether there is one. One that has ended is left as it is."""
+        for arn in self._arns_of(workflow):
+            with translated(), contextlib.suppress(*ABSENT):
+                await self._stepfunctions.stop_execution(
+                    t.StopExecutionInput(execution_arn=arn, error=CANCELLED_ERROR, cause=cause)
+                )
+                return True
+        return False
+
+    async def history(self, workflow: Workflow, *, after_event_id: int = 0) -> list[HistoryEvent]:
+        """The events of the workflow's execution after that one, oldest first; none if there is no execution."""
+        for arn in self._arns_of(workflow):
+            with translated(), contextlib.suppress(*ABSENT):
+                return await events_after(self._stepfunctions, arn, after_event_id)
+        return []
+
+    async def changed(
+        self, changes: ExecutionChanges, workflow: Workflow, last_event_id: int, timeout_seconds: float
+    ) -> None:
+        """Wait for an event after that one, or the timeout, or not at all if there is no execution."""
+        with translated(), contextlib.suppress(*ABSENT):
+            await changes.changed(self._arns_of(workflow)[0], last_event_id, timeout_seconds)
+
+    def _arns_of(self, workflow: Workflow) -> list[str]:
+        """Where the workflow's execution can be; where it is, once it has been described."""
+        names = self._machines.possible_names(workflow.workflow_definition, workflow.namespace)
+        return [self._arns.execution(name, workflow.id) for name in names]

@@ -1,0 +1,78 @@
+"""When a workflow may be resumed, and what it is resumed with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import structs
+
+from workflow_manager.manager.graphs import starting_at
+from workflow_manager.model import Job, JobStatus, Workflow, WorkflowDefinition
+from workflow_manager.model.errors import ResumeNotAllowed
+from workflow_manager.stepfunctions.history import HistoryEvent
+
+_NEVER_STARTED = (JobStatus.CREATED, JobStatus.QUEUED)
+_WITH_JOBS = {"Task", "Choice", "Succeed"}
+
+
+def check_finished(workflow: Workflow) -> None:
+    """Raises ResumeNotAllowed."""
+    if not workflow.status.final:
+        raise ResumeNotAllowed(f"Workflow {workflow.id} active: {workflow.status}; resume it when it has finished")
+
+
+def check_descendant(workflow: Workflow, descendant: Workflow) -> None:
+    """Raises ResumeNotAllowed."""
+    if not descendant.status.final:
+        raise ResumeNotAllowed(
+            f"Workflow {workflow.id} has an active descendant: {descendant.id} is {descendant.status}; "
+            "resume it when that has finished"
+        )
+
+
+def top_level_state(workflow: Workflow, name: str) -> dict[str, Any]:
+    """Raises ResumeNotAllowed."""
+    declared = (workflow.workflow_definition.state_machine or {}).get("States")
+    state = declared.get(name) if isinstance(declared, dict) else None
+    if not isinstance(state, dict):
+        definition = workflow.workflow_definition
+        raise ResumeNotAllowed(
+            f"Invalid StartAt: {name!r} is no state of {definition.name}@{definition.version}; "
+            "name one at the top level of its state machine"
+        )
+    return state
+
+
+def recorded_input(workflow: Workflow, start_at: str, jobs: Sequence[Job], history: Sequence[HistoryEvent]) -> str:
+    """The input, as JSON, that a top-level state ran with. Raises ResumeNotAllowed when it did not run.
+
+    A Task, Choice or Succeed: that of its job; the last job if it is this state's, else the first in history. Any
+    other state: that of the event with which it was first entered.
+    """
+    if top_level_state(workflow, start_at).get("Type") not in _WITH_JOBS:
+        return _entered_with(workflow, start_at, history)
+    runs = [job for job in jobs if job.state == start_at]
+    if not runs:
+        raise ResumeNotAllowed(
+            f"No Job found for State {start_at} in Workflow {workflow.id}; resume from a state that ran"
+        )
+    last = workflow.last_job or jobs[-1]
+    job = last if last.state == start_at else runs[0]
+    if job.status in _NEVER_STARTED:
+        raise ResumeNotAllowed(
+            f"Job {job.id} for State {start_at} was not started for Workflow {workflow.id}; resume from a state that ran"
+        )
+    return job.input
+
+
+def _entered_with(workflow: Workflow, state: str, history: Sequence[HistoryEvent]) -> str:
+    for event in history:
+        if event.type.endswith("StateEntered") and event.details is not None and event.details.get("name") == state:
+            return str(event.details.get("input", ""))
+    raise ResumeNotAllowed(f"State {state} did not run in Workflow {workflow.id}; resume from a state that ran")
+
+
+def definition_from(definition: WorkflowDefinition, start_at: str) -> WorkflowDefinition:
+    """The same name and version, begun at another state, without the states that cannot be reached from there."""
+    return structs.replace(definition, state_machine=starting_at(definition.state_machine or {}, start_at))
