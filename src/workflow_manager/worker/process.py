@@ -1,0 +1,162 @@
+"""The process of a command worker: signals, logs, and the parts put together."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from types import FrameType
+
+import structlog
+from structlog.typing import FilteringBoundLogger, Processor
+
+from workflow_manager.worker.command import CommandRunner
+from workflow_manager.worker.limits import MAX_WORKER_NAME
+from workflow_manager.worker.loop import STOPPING, LoopSettings, Worker
+from workflow_manager.worker.service import Refused
+from workflow_manager.worker.settings import WorkerSettings
+
+PASSED_ON = (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+"""Signals that the commands get and the worker itself does not mind."""
+
+STDOUT, STDERR = 1, 2
+
+
+def run_worker(settings: WorkerSettings) -> int:
+    """Work until SIGTERM or SIGINT, and answer the exit code.
+
+    It is 0 after a clean stop, and 1 when the worker could not begin (said in one sentence on stderr) or when the result of
+    a finished task could not be reported.
+    Must be called in the main thread; the handlers of signals it replaces are put back.
+    """
+    from workflow_manager.worker.sfn import connect
+
+    log = make_logger(json=not os.isatty(STDERR)).bind(activity=settings.activity_name)
+    try:
+        service = connect(
+            activity_name=settings.activity_name,
+            worker_name=settings.worker_name or default_worker_name(),
+            endpoint_url=settings.endpoint_url,
+            region=settings.region,
+            concurrency=settings.concurrency,
+        )
+    except Refused as error:
+        return _cannot_begin(settings, error)
+    runner = CommandRunner(
+        command=settings.command,
+        grace_seconds=settings.grace_seconds,
+        workdir=settings.workdir,
+        stdout=writer_to(STDOUT),
+        stderr=writer_to(STDERR),
+        log=log,
+    )
+    loop_settings = LoopSettings(
+        concurrency=settings.concurrency,
+        heartbeat_seconds=settings.heartbeat_seconds,
+        report_seconds=settings.report_seconds,
+    )
+    worker = Worker(service, runner.run, loop_settings, log=log)
+    try:
+        return 0 if _run_with_signals(worker) else 1
+    except Refused as error:
+        return _cannot_begin(settings, error)
+
+
+def _run_with_signals(worker: Worker) -> bool:
+    """Run the worker in a thread, while this one, the main one, hands it the signals.
+
+    A handler may run between any two bytecodes, so it only puts the number into a queue that may be used there.
+    """
+    mailbox: SimpleQueue[int | None] = SimpleQueue()
+    results: list[bool | BaseException] = []
+
+    def work() -> None:
+        try:
+            results.append(worker.run_until_stopped())
+        except BaseException as error:  # noqa: BLE001 - raised again by the main thread
+            results.append(error)
+        finally:
+            mailbox.put(None)
+
+    def handle(number: int, _: FrameType | None) -> None:
+        mailbox.put(number)
+
+    handlers = {}
+    for number in (*STOPPING, *PASSED_ON):
+        if number in STOPPING or signal.getsignal(number) != signal.SIG_IGN:  # nohup stays in force
+            handlers[number] = signal.signal(number, handle)
+    try:
+        threading.Thread(target=work, name="worker", daemon=True).start()
+        while (received := mailbox.get()) is not None:
+            worker.signal(received)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    result = results[0]
+    if isinstance(result, BaseException):
+        raise result
+    return result
+
+
+def writer_to(descriptor: int) -> Callable[[bytes], None]:
+    """What writes bytes at once and whole to a file descriptor, and carries on when nobody reads them (any more)."""
+
+    def write(data: bytes) -> None:
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+        except OSError:
+            return
+
+    return write
+
+
+class _Stderr:
+    """stderr as the logger writes to it: each line at once, never an exception into the loop."""
+
+    def __init__(self) -> None:
+        self._write = writer_to(STDERR)
+
+    def write(self, text: str) -> None:
+        self._write(text.encode("utf-8", "replace"))
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
+def make_logger(*, json: bool) -> FilteringBoundLogger:
+    """Log to stderr, as JSON lines or for people. Not through structlog's global configuration, which is the application's."""
+    processors: list[Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if json:
+        processors += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    else:
+        processors.append(structlog.dev.ConsoleRenderer(colors="NO_COLOR" not in os.environ))
+    logger: FilteringBoundLogger = structlog.wrap_logger(
+        structlog.WriteLogger(_Stderr()),  # type: ignore[arg-type]  # of a file it uses these two methods
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger("info"),
+        context_class=dict,
+        cache_logger_on_first_use=False,
+    )
+    return logger
+
+
+def default_worker_name() -> str:
+    """The host's name and the process id, without characters that Step Functions refuses in names."""
+    process = f"-{os.getpid()}"
+    host = re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())
+    return host[: MAX_WORKER_NAME - len(process)] + process
+
+
+def _cannot_begin(settings: WorkerSettings, error: Refused) -> int:
+    sys.stderr.write(f"wfm worker: cannot serve the activity {settings.activity_name}: {error}\n")
+    return 1
