@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo serve test check lint format generate docs bench soak clean
+.PHONY: help install dev demo serve test check lint format generate lock docs bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,11 @@ format: dev ## Format the code
 
 generate: dev ## Write the modules that are made from botocore's service model
 	$(BIN)/python tools/generate_stepfunctions.py
+
+lock: dev ## Resolve the dependencies anew into the lock files
+	$(BIN)/uv pip compile -q --no-emit-index-url --generate-hashes --universal --python-version 3.11 pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile -q --no-emit-index-url --generate-hashes --universal --python-version 3.11 pyproject.toml \
+		--group dev -c requirements.txt -o requirements-dev.txt
 
 clean: ## Remove what the targets above made
 	rm -rf $(VENV) site .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov

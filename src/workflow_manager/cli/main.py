@@ -1,0 +1,87 @@
+"""The entry point: run a command, and say what went wrong in one sentence on standard error, never in a traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from workflow_manager.cli.exits import ExitCode, Problem
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run ``wfm`` and leave with its exit code (see ExitCode)."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run ``wfm`` and return its exit code."""
+    try:
+        code = _invoke(arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        code = ExitCode.INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has gone, as head does; there is nobody to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.FAILED
+    if code == ExitCode.INTERRUPTED:
+        _complain("interrupted")
+    return code
+
+
+def _invoke(arguments: Sequence[str]) -> int:
+    import typer
+
+    from workflow_manager.cli.app import app
+
+    try:
+        result = app(list(arguments), prog_name="wfm", standalone_mode=False)
+    except typer.TyperException as error:
+        context = getattr(error, "ctx", None)
+        message = error.format_message().strip().rstrip(".")
+        command = context.command_path if context is not None else "wfm"
+        _complain(f"{message[:1].lower()}{message[1:]}; see {command} --help")
+        return error.exit_code
+    except Problem as problem:
+        _complain(problem.message, *problem.details)
+        return problem.code
+    except typer.Abort:
+        return ExitCode.INTERRUPTED
+    except Exception as error:
+        problem = _problem(error)
+        if problem is None:
+            raise
+        _complain(problem.message, *problem.details)
+        return problem.code
+    return result if isinstance(result, int) else ExitCode.OK
+
+
+def _problem(error: Exception) -> Problem | None:
+    """An error of the parts below as a problem; None if it is a fault of ours. Imports only what must be there already."""
+    module = sys.modules.get
+    if (client := module("workflow_manager.client.errors")) and isinstance(error, client.ClientError):
+        if isinstance(error, client.ApiError):
+            return Problem(error.message, ExitCode.FAILED, [diagnostic_line(each) for each in error.diagnostics])
+        unreachable = isinstance(error, client.ServerUnreachable)
+        return Problem(str(error), ExitCode.UNREACHABLE if unreachable else ExitCode.FAILED)
+    if (settings := module("workflow_manager.settings")) and isinstance(error, settings.SettingsError):
+        return Problem(str(error), ExitCode.USAGE)
+    if (files := module("workflow_manager.definition_files")) and isinstance(error, files.DefinitionFileError):
+        return Problem(str(error))
+    return None
+
+
+def diagnostic_line(diagnostic: dict[str, object]) -> str:
+    """A fault of a definition: where, what, and its code."""
+    where = diagnostic.get("location") or ""
+    message = diagnostic.get("message") or ""
+    code = diagnostic.get("code") or ""
+    return f"  {where}: {message} ({code})" if where else f"  {message} ({code})"
+
+
+def _complain(message: str, *details: str) -> None:
+    try:
+        print(f"wfm: {message}", *details, sep="\n", file=sys.stderr)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())

@@ -1,0 +1,281 @@
+"""Every setting, in one place: what it is called, what it means, what it may be, and where its value comes from.
+
+A value comes from the first of these that has one: a flag of the command line, the environment (``WFM_<NAME>``), the file
+``wfm.toml``, the default. The names are the fields of two structs: ``Settings`` for the server, ``ClientSettings`` for the
+commands that talk to it. Flags, help texts and the documentation are made from them or tested against them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import math
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Meta, Struct
+
+FILE = Path("wfm.toml")
+"""Read from the current directory when it is there; WFM_CONFIG (or --config) names another file."""
+PREFIX = "WFM_"
+FILE_VARIABLE = "WFM_CONFIG"
+
+Seconds = Annotated[float, Meta(gt=0, le=86_400, description="a number of seconds above 0")]
+
+
+class SettingsError(Exception):
+    """A value cannot be used; the message is one sentence that names where it came from and what is expected."""
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """How the server runs."""
+
+    host: Annotated[str, Meta(description="Address to listen on.", min_length=1)] = "127.0.0.1"
+    port: Annotated[int, Meta(description="Port to listen on; 0 takes a free one.", ge=0, le=65_535)] = 8080
+    data: Annotated[Path, Meta(description="Folder of the data; made if it is not there.")] = Path("wfm-data")
+    backend: Annotated[
+        Literal["embedded", "aws"],
+        Meta(description="What executes state machines; only the embedded engine is there yet."),
+    ] = "embedded"
+    store: Annotated[
+        Literal["sqlite", "memory"],
+        Meta(description="Where definitions and workflows are kept; memory forgets them when the server stops."),
+    ] = "sqlite"
+    region: Annotated[str, Meta(description="Region in the ARNs that the server makes.", pattern=r"^[a-z0-9-]+$")] = (
+        "us-east-1"
+    )
+    account_id: Annotated[
+        str, Meta(description="Account in the ARNs that the server makes: twelve digits.", pattern=r"^[0-9]{12}$")
+    ] = "000000000000"
+    role_arn: Annotated[
+        str, Meta(description="Role that state machines are created with; made from the account when empty.")
+    ] = ""
+    environment: Annotated[
+        str, Meta(description="Name of this installation; state machines are tagged with it, if given.")
+    ] = ""
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="Least severity that is logged.")
+    ] = "info"
+    log_format: Annotated[
+        Literal["auto", "console", "json"],
+        Meta(description="How log lines look; auto is console on a terminal and json elsewhere."),
+    ] = "auto"
+    body_limit_bytes: Annotated[
+        int, Meta(description="Largest request body that is read, in bytes.", ge=1024, le=1 << 30)
+    ] = 4 << 20
+    request_seconds: Annotated[
+        Seconds, Meta(description="A REST request that takes longer is answered 503; event streams have no limit.")
+    ] = 5.0
+    head_seconds: Annotated[
+        Seconds, Meta(description="How long a client may take to send a request's line and headers.")
+    ] = 10.0
+    body_seconds: Annotated[Seconds, Meta(description="How long a client may take to send a request's body.")] = 30.0
+    write_seconds: Annotated[
+        Seconds, Meta(description="A client that takes nothing of its answer for this long is disconnected.")
+    ] = 30.0
+    keep_alive_seconds: Annotated[Seconds, Meta(description="An idle connection is closed after this long.")] = 75.0
+    shutdown_seconds: Annotated[
+        Seconds, Meta(description="How long requests may take to end when the server is told to stop.")
+    ] = 3.0
+
+
+class ClientSettings(Struct, frozen=True, kw_only=True):
+    """How the commands that talk to a server reach it, and how they print."""
+
+    server: Annotated[str, Meta(description="Address of the server.", pattern=r"^https?://[^/]")] = (
+        "http://127.0.0.1:8080"
+    )
+    namespace: Annotated[str, Meta(description="Namespace of submitted workflows and of workers.")] = ""
+    output: Annotated[
+        Literal["auto", "table", "json"],
+        Meta(description="What commands print; auto is tables on a terminal and JSON lines elsewhere."),
+    ] = "auto"
+    timeout_seconds: Annotated[Seconds, Meta(description="Seconds to wait for an answer of the server.")] = 30.0
+
+
+S = TypeVar("S", Settings, ClientSettings)
+
+
+class Option(Struct, frozen=True, kw_only=True):
+    """One setting, as help texts and documents speak of it."""
+
+    name: str
+    type: Any
+    default: Any
+    description: str
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        return PREFIX + self.name.upper()
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """What it may be, where that is a list of words."""
+        return get_args(_plain(self.type)) if get_origin(_plain(self.type)) is Literal else ()
+
+    @property
+    def expected(self) -> str:
+        """What a value must be, to stand after "must be"."""
+        return _expected(self.type)
+
+    def convert(self, value: object, source: str) -> Any:
+        """The value in its type. Raises SettingsError naming ``source`` (a flag, a variable, a file and key)."""
+        try:
+            converted = msgspec.convert(value, self.type, strict=not isinstance(value, str), dec_hook=_decode)
+        except msgspec.ValidationError:
+            raise SettingsError(f"{source} must be {self.expected}, not {_shown(value)}") from None
+        if isinstance(converted, float) and not math.isfinite(converted):
+            raise SettingsError(f"{source} must be {self.expected}, not {_shown(value)}")
+        return converted
+
+
+def options(kind: type[Struct]) -> dict[str, Option]:
+    """The settings of a struct, by name, in its order."""
+    hints = get_type_hints(kind, include_extras=True)
+    return {
+        field.name: Option(
+            name=field.name,
+            type=hints[field.name],
+            default=field.default,
+            description=_description(hints[field.name]),
+        )
+        for field in msgspec.structs.fields(kind)
+    }
+
+
+def load(
+    kind: type[S],
+    flags: Mapping[str, object] | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    file: Path | None = None,
+) -> S:
+    """The settings as flags (None is not given), environment and file say. Raises SettingsError.
+
+    Without ``file``, WFM_CONFIG names it, else it is wfm.toml if that exists. An empty variable counts as not set.
+    """
+    environ = os.environ if environ is None else environ
+    path, written = _written(file, environ)
+    values: dict[str, Any] = {}
+    for name, option in options(kind).items():
+        if flags is not None and flags.get(name) is not None:
+            values[name] = option.convert(flags[name], option.flag)
+        elif environ.get(option.variable):
+            values[name] = option.convert(environ[option.variable], f"the environment variable {option.variable}")
+        elif name in written:
+            values[name] = option.convert(written[name], f"{path}: {name}")
+    return kind(**values)
+
+
+def is_set(name: str, flag: object, *, environ: Mapping[str, str] | None = None, file: Path | None = None) -> bool:
+    """Whether anyone has chosen a value for this setting, or its default stands."""
+    environ = os.environ if environ is None else environ
+    return flag is not None or bool(environ.get(PREFIX + name.upper())) or name in _written(file, environ)[1]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a server that listens there."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _written(file: Path | None, environ: Mapping[str, str]) -> tuple[Path, dict[str, Any]]:
+    """What the file says, its keys checked. Only a file that someone named must be there."""
+    named = file is not None or bool(environ.get(FILE_VARIABLE))
+    path = file or Path(environ.get(FILE_VARIABLE) or FILE)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        if named:
+            raise SettingsError(f"{path}: there is no such settings file") from None
+        return path, {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read ({reason(error)})") from None
+    try:
+        written = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path}: is not TOML ({str(error).lower()})") from None
+    known = [*options(Settings), *options(ClientSettings)]
+    for key in written:
+        if key not in known:
+            raise SettingsError(f"{path}: unknown key {key!r}; {_instead(key, known)}")
+    return path, written
+
+
+def reason(error: Exception) -> str:
+    """Why a file could not be used, in a few words."""
+    return (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
+
+
+def _instead(key: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(key.lower().replace("-", "_"), known, 1)
+    return f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(known)}"
+
+
+# ---------------------------------------------------------------------- types
+
+
+def _metas(kind: Any) -> Iterator[Meta]:
+    """What is annotated, the outermost last."""
+    if get_origin(kind) is Annotated:
+        yield from _metas(kind.__origin__)
+        yield from (meta for meta in kind.__metadata__ if isinstance(meta, Meta))
+
+
+def _plain(kind: Any) -> Any:
+    return _plain(kind.__origin__) if get_origin(kind) is Annotated else kind
+
+
+def _description(kind: Any) -> str:
+    return [meta.description or "" for meta in _metas(kind)][-1]
+
+
+def _expected(kind: Any) -> str:
+    plain, metas = _plain(kind), list(_metas(kind))
+    bounds = next((meta for meta in metas if meta.ge is not None), None)
+    if get_origin(plain) is Literal:
+        return "one of " + ", ".join(get_args(plain))
+    if plain is int and bounds is not None:
+        return f"a whole number from {bounds.ge} to {bounds.le}"
+    if plain is float:
+        return "a number of seconds above 0 and at most 86400"
+    pattern = next((meta.pattern for meta in metas if meta.pattern is not None), None)
+    if plain is Path:
+        return "a path as text"
+    return PATTERNS[pattern] if pattern is not None else "text"
+
+
+PATTERNS = {
+    r"^[0-9]{12}$": "twelve digits as text",
+    r"^[a-z0-9-]+$": "a region's name, as us-east-1",
+    r"^https?://[^/]": "an address, as http://127.0.0.1:8080",
+}
+"""Pattern -> what it asks for, in words."""
+
+
+def _decode(kind: type, value: object) -> object:
+    if kind is Path and isinstance(value, str) and value and "\0" not in value:
+        return Path(value)
+    raise ValueError(value)
+
+
+def _shown(value: object) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case dict():
+            return "a table"
+        case list():
+            return "a list"
+        case _:
+            return repr(value)
