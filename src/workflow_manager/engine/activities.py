@@ -111,7 +111,12 @@ class Activities:
 
     def describe(self, request: t.DescribeActivityInput) -> t.DescribeActivityOutput:
         name, created = self._find(request.activity_arn)
-        return t.DescribeActivityOutput(activity_arn=request.activity_arn, name=name, creation_date=created)
+        return t.DescribeActivityOutput(
+            activity_arn=request.activity_arn,
+            name=name,
+            creation_date=created,
+            encryption_configuration=t.EncryptionConfiguration(type="AWS_OWNED_KEY"),
+        )
 
     async def delete(self, request: t.DeleteActivityInput) -> t.DeleteActivityOutput:
         """Delete an activity; one that is not there is no error. Tasks that wait at it stay for one of the same name."""

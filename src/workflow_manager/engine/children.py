@@ -34,7 +34,7 @@ def start_map(draft: Draft, frame: Frame, state: MapState) -> None:
     tolerated_count = count(data.value, env) if count is not None else None
     tolerated_percentage = percentage(data.value, env) if percentage is not None else None
     if not items:
-        frame.last_event = draft.emit(frame.last_event, "MapStateSucceeded")
+        draft.emit(frame.last_event, "MapStateSucceeded")
         outcomes.complete(draft, frame, state, Data([]))
         return
     limit = draft.env.limits.map_concurrency

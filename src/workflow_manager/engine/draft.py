@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from workflow_manager.asl.program import Env, Program, State
+from workflow_manager.asl.program import Env, MapState, ParallelState, Program, State, TaskState
 from workflow_manager.engine.data import Data
 from workflow_manager.engine.frames import Execution, Frame
 from workflow_manager.engine.stimuli import Effects
@@ -165,9 +165,10 @@ class Draft:
             "State": {
                 "Name": frame.state,
                 "EnteredTime": iso(frame.entered_at),
-                "RetryCount": frame.retry_count,
             },
         }
+        if isinstance(self.state(frame), TaskState | ParallelState | MapState):
+            context["State"]["RetryCount"] = frame.retry_count
         item = self.item(frame)
         if item is not None:
             context["Map"] = {"Item": item}

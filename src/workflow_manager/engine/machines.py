@@ -26,6 +26,7 @@ from workflow_manager.stepfunctions.arns import Arns, parse
 from workflow_manager.stepfunctions.errors import (
     InvalidArn,
     InvalidDefinition,
+    InvalidLoggingConfiguration,
     InvalidName,
     MissingRequiredParameter,
     ResourceNotFound,
@@ -111,12 +112,19 @@ class Machines:
         tagged = self._read(
             "SELECT 1 FROM tag WHERE arn = ? AND key = 'application' AND value = 'workflow-manager'", (arn,)
         ).fetchone()
+        machine, _, status, definition, role_arn, kind, created, updated, revision, settings = row
         return Machine(
-            row[0],
+            machine,
             name,
             arn,
-            *row[2:9],
-            msgspec.msgpack.decode(row[9], type=Settings),
+            status,
+            definition,
+            role_arn,
+            kind,
+            created,
+            updated,
+            revision,
+            msgspec.msgpack.decode(settings, type=Settings),
             tagged is not None,
             self._arns,
         )
@@ -167,7 +175,7 @@ class Machines:
                 )
                 for d in found[:limit]
             ],
-            truncated=True if len(found) > limit else None,
+            truncated=len(found) > limit,
         )
 
     # ------------------------------------------------------------------------------------------ writing
@@ -179,6 +187,7 @@ class Machines:
             raise UnknownOperationException("Publishing versions is not supported by the embedded engine")
         check_name(request.name)
         check_role(request.role_arn)
+        check_logging(request.logging_configuration)
         tags = tag_rows(request.tags)
         kind = request.type or "STANDARD"
         program = self.check(request.definition, kind)
@@ -237,6 +246,7 @@ class Machines:
                 "Either the definition, the role ARN, the LoggingConfiguration, the EncryptionConfiguration "
                 "or the TracingConfiguration must be specified"
             )
+        check_logging(request.logging_configuration)
         if request.role_arn is not None:
             check_role(request.role_arn)
         if request.definition is not None:
@@ -290,6 +300,7 @@ class Machines:
             type="EXPRESS" if machine.type == "EXPRESS" else "STANDARD",
             creation_date=machine.created,
             revision_id=machine.revision,
+            encryption_configuration=machine.settings.encryption,
             **self._described(machine, machine.definition),
         )
 
@@ -306,16 +317,15 @@ class Machines:
             role_arn=role_arn,
             update_date=machine.updated,
             revision_id=machine.revision if current else None,
+            encryption_configuration=machine.settings.encryption or t.EncryptionConfiguration(type="AWS_OWNED_KEY"),
             **self._described(machine, definition),
         )
 
     def _described(self, machine: Machine, definition: int) -> dict[str, Any]:
         references = self._runner.program(definition).variable_references
         return {
-            "logging_configuration": machine.settings.logging
-            or t.LoggingConfiguration(level="OFF", include_execution_data=False),
+            "logging_configuration": _logging(machine.settings.logging),
             "tracing_configuration": machine.settings.tracing or t.TracingConfiguration(enabled=False),
-            "encryption_configuration": machine.settings.encryption,
             "variable_references": {state: list(names) for state, names in references.items()} or None,
         }
 
@@ -385,6 +395,21 @@ def check_name(name: str) -> None:
     """Raises InvalidName."""
     if FORBIDDEN_IN_NAMES.search(name):
         raise InvalidName(f"Invalid Name: '{name}'")
+
+
+def check_logging(logging: t.LoggingConfiguration | None) -> None:
+    """Raises InvalidLoggingConfiguration."""
+    if logging is not None and logging.level not in (None, "OFF") and len(logging.destinations or []) != 1:
+        raise InvalidLoggingConfiguration("Invalid Logging Configuration: Must specify exactly one Log Destination.")
+
+
+def _logging(given: t.LoggingConfiguration | None) -> t.LoggingConfiguration:
+    given = given or t.LoggingConfiguration()
+    return t.LoggingConfiguration(
+        level=given.level or "OFF",
+        include_execution_data=bool(given.include_execution_data),
+        destinations=given.destinations,
+    )
 
 
 def check_role(arn: str) -> None:

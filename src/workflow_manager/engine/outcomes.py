@@ -50,7 +50,8 @@ def fail_by(draft: Draft, frame: Frame, failure: Failure) -> None:
         details: dict[str, Any] = {"error": failure.error, "cause": cause, "state": frame.state}
         if failure.location is not None:
             details["location"] = failure.location
-        frame.last_event = draft.emit(frame.before_entry, "EvaluationFailed", details)
+        before = frame.last_event if isinstance(state, WaitState) else frame.before_entry  # as recorded from AWS
+        frame.last_event = draft.emit(before, "EvaluationFailed", details)
         fail(draft, frame, failure.error, cause, inside=isinstance(state, MapState | ParallelState))
     else:
         fail(draft, frame, failure.error, cause)
@@ -115,10 +116,10 @@ def exit_state(draft: Draft, frame: Frame, output: Data, next_state: str | None)
     if output.exceeds(draft.env.limits.payload_bytes):
         raise too_large(frame.state)
     details: dict[str, Any] = {"name": frame.state, "output": output.text, "outputDetails": NOT_TRUNCATED}
-    if frame.assigned is not None:
+    if frame.assigned:
         details["assignedVariables"] = {name: text_of(value) for name, value in frame.assigned.items()}
         details["assignedVariablesDetails"] = NOT_TRUNCATED
-        frame.assigned = None
+    frame.assigned = None
     frame.last_event = draft.emit(frame.last_event, EXITED[type(state)], details)
     if next_state is None:
         end(draft, frame, output)

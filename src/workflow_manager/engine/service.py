@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
@@ -18,6 +18,7 @@ from workflow_manager.engine.draft import Limits
 from workflow_manager.engine.executions import Executions
 from workflow_manager.engine.integrations import Integration
 from workflow_manager.engine.machines import Machines
+from workflow_manager.engine.own_api import SERVICE, OwnApi
 from workflow_manager.engine.rows import MachineNames
 from workflow_manager.engine.runner import Runner
 from workflow_manager.engine.schema import SCHEMA
@@ -37,7 +38,7 @@ RETRY_SECONDS = 1.0
 logger = structlog.get_logger(__name__)
 
 
-def _answered(method: Callable[[S, Q], Awaitable[R]]) -> Callable[[S, Q], Awaitable[R]]:
+def _answered(method: Callable[[S, Q], Coroutine[Any, Any, R]]) -> Callable[[S, Q], Coroutine[Any, Any, R]]:
     """A database that cannot be used is ServiceUnavailable to callers."""
 
     @functools.wraps(method)
@@ -77,11 +78,12 @@ class EmbeddedStepFunctions:
         self._clock = clock
         names = MachineNames(database.writer, arns)
         self._runner = Runner(database, names, clock, limits or Limits(), arns.region)
-        services = frozenset({"states", *(integrations or {})})
+        integrations = {SERVICE: OwnApi(self), **(integrations or {})}
+        services = frozenset({"states", *integrations})
         self._machines = Machines(database, arns, self._runner, services)
         self._executions = Executions(database, arns, self._runner, self._machines)
         self._activities = Activities(database, arns, self._runner, long_poll_seconds)
-        self._calls = Calls(database, arns, self._runner, self._machines, self._activities, integrations or {})
+        self._calls = Calls(database, arns, self._runner, self._machines, self._activities, integrations)
         self._listeners: list[Listener] = []
         self._background: list[asyncio.Task[None]] = []
         database.before_commit(self._activities.match)

@@ -1,0 +1,69 @@
+"""A small asyncio client of the Step Functions wire, cheap enough to load a server on the same machine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+
+class Connection(asyncio.Protocol):
+    """One keep-alive connection, one request at a time. Understands what our server answers: Content-Length bodies."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._answer: asyncio.Future[tuple[int, bytes]] | None = None
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
+        self._transport = transport  # type: ignore[assignment]
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        head = self._buffer.find(b"\r\n\r\n")
+        if head < 0:
+            return
+        at = self._buffer.lower().find(b"content-length:", 0, head)
+        length = int(self._buffer[at + 15 : self._buffer.find(b"\r\n", at)])
+        if len(self._buffer) < head + 4 + length:
+            return
+        body = bytes(self._buffer[head + 4 : head + 4 + length])
+        status = int(self._buffer[9:12])
+        self._buffer.clear()
+        assert self._answer is not None
+        self._answer.set_result((status, body))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(ConnectionError(f"the connection was lost: {exc}"))
+
+    async def post(self, target: str, body: bytes) -> tuple[int, bytes]:
+        assert self._transport is not None
+        self._answer = asyncio.get_running_loop().create_future()
+        self._transport.write(
+            b"POST / HTTP/1.1\r\nHost: bench\r\nContent-Type: application/x-amz-json-1.0\r\n"
+            b"X-Amz-Target: AWSStepFunctions.%b\r\nContent-Length: %d\r\n\r\n%b" % (target.encode(), len(body), body)
+        )
+        return await self._answer
+
+
+class Client:
+    """Calls operations; connections are made as many as are used at once."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._idle: list[Connection] = []
+
+    async def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        connection = self._idle.pop() if self._idle else await self._connect()
+        status, body = await connection.post(operation, json.dumps(parameters).encode())
+        self._idle.append(connection)
+        answer: dict[str, Any] = json.loads(body) if body else {}
+        if status != 200:
+            raise RuntimeError(f"{operation}: {status} {answer}")
+        return answer
+
+    async def _connect(self) -> Connection:
+        _, connection = await asyncio.get_running_loop().create_connection(Connection, "127.0.0.1", self._port)
+        return connection
