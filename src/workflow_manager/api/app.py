@@ -111,7 +111,7 @@ class Api:
             operation_id=operation.id,
         )(handle)
 
-    async def _answer(self, operation: Operation, scope: Any, receive: Receive) -> Any:
+    async def _answer(self, operation: Operation, scope: Any, receive: Receive) -> ASGIApp:
         """The answer as an ASGI application. Every error is a reply."""
         request_id: str = scope["state"]["request_id"]
         settings = self._settings
@@ -125,13 +125,11 @@ class Api:
                 raise errors.RequestTimedOut from None
         except Exception as error:  # noqa: BLE001 - told to the client and logged
             return errors.reply_to(error, request_id)
-        return self._stream(answer) if operation.streams else answer
+        return self._stream(answer) if isinstance(answer, events.EventStream) else answer
 
-    def _stream(self, stream: events.EventStream) -> Any:
+    def _stream(self, stream: events.EventStream) -> ASGIApp:
         async def application(_scope: Any, receive: Receive, send: Send) -> None:
-            await stream.run(
-                receive, send, comment_seconds=self._settings.stream_comment_seconds, closing=self.closing
-            )
+            await stream.run(receive, send, comment_seconds=self._settings.stream_comment_seconds, closing=self.closing)
 
         return application
 
@@ -254,8 +252,14 @@ def _pages() -> list[HTTPRouteHandler]:
     async def openapi_document() -> ASGIApp:
         return described
 
-    pages = {"/": home, "/docs": docs_page, "/openapi.json": openapi_document}
+    pages: dict[str, Callable[..., Awaitable[ASGIApp]]] = {
+        "/": home,
+        "/docs": docs_page,
+        "/openapi.json": openapi_document,
+    }
     return [HTTPRouteHandler(path, http_method=HttpMethod.GET)(page) for path, page in pages.items()]
 
 
-_POLICY = b"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; base-uri 'none'"
+_POLICY = (
+    b"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; base-uri 'none'"
+)

@@ -1,7 +1,7 @@
 """Request bodies: from bytes to a JSON value, leniently where the HTTP contract says so, and bounded.
 
-Bytes after the first JSON value are ignored. YAML stands for the JSON that its core schema means. What comes out has no more
-levels than allowed, so that whoever walks it may recurse.
+Bytes after the first JSON value are ignored; YAML is read as in files of definitions. What comes out has no more levels than
+allowed, so that whoever walks it may recurse.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from typing import Any
 
 import msgspec
 
-from workflow_manager.api.yaml import read_yaml
+from workflow_manager.definition_files import DefinitionFileError, parse_documents
 from workflow_manager.model.errors import InvalidRequest
 
+_encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 _first_value = json.JSONDecoder().raw_decode
 
@@ -45,6 +46,19 @@ def read_json(body: bytes, *, depth_limit: int) -> Any:
     if body.count(b"{") + body.count(b"[") > depth_limit:
         check_depth(value, depth_limit)
     return value
+
+
+def read_yaml(body: bytes, *, depth_limit: int) -> Any:
+    """The one document of a YAML text, as JSON values."""
+    try:
+        documents = [value for _, value in parse_documents(body.decode("utf-8-sig"), "the body")]
+        _encode(documents)  # text that is no Unicode can be written in escapes, and passed on to nobody
+    except (DefinitionFileError, UnicodeError) as error:
+        raise InvalidRequest(str(error)) from None
+    if len(documents) != 1:
+        raise InvalidRequest(f"the body holds {len(documents)} YAML documents: send one")
+    check_depth(documents[0], depth_limit)
+    return documents[0]
 
 
 def _without_tail(body: bytes) -> bytes:

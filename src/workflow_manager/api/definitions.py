@@ -107,7 +107,6 @@ def _new_definition(request: Request) -> NewWorkflowDefinition:
     )
 
 
-
 OPERATIONS = (
     Operation(
         id="getWorkflowDefinitions",
@@ -160,9 +159,7 @@ OPERATIONS = (
         body=NewWorkflowDefinitionRequest,
         body_example=EXAMPLE_REQUEST,
         takes_yaml=True,
-        answer=Answer(
-            status=201, description="The new version.", kind=documents.WorkflowDefinition, example=EXAMPLE
-        ),
+        answer=Answer(status=201, description="The new version.", kind=documents.WorkflowDefinition, example=EXAMPLE),
         errors=(404,),
     ),
     Operation(

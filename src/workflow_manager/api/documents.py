@@ -81,9 +81,7 @@ class JobAttempt(Struct, rename="camel", omit_defaults=True, kw_only=True):
     created_at: Timestamp
     started_at: Timestamp
     stopped_at: Timestamp
-    reason: Annotated[
-        str, Meta(description="Why it failed.", examples=["disk full\nsfncli.CommandExitedNonzero"])
-    ] = ""
+    reason: Annotated[str, Meta(description="Why it failed.", examples=["disk full\nsfncli.CommandExitedNonzero"])] = ""
     exit_code: Annotated[int, Meta(description="Of the command; 0 is left out.", examples=[1])] = 0
     container_instance_arn: Annotated[str, Meta(examples=["worker-1"])] = field(default="", name="containerInstanceARN")
     task_arn: Annotated[str, Meta(examples=["worker-1"])] = field(default="", name="taskARN")
@@ -175,7 +173,8 @@ class Error(Struct, rename="camel", omit_defaults=True, kw_only=True):
 
     code: Annotated[str, Meta(description="Stable.", examples=["InvalidRequest"])]
     message: Annotated[
-        str, Meta(description="What was wrong, where, and what to do.", examples=["/input: expected text, got a number"])
+        str,
+        Meta(description="What was wrong, where, and what to do.", examples=["/input: expected text, got a number"]),
     ]
     diagnostics: Annotated[list[Diagnostic], Meta(description="Every fault of a refused definition.")] = field(
         default_factory=list

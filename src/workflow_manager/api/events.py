@@ -79,7 +79,6 @@ OPERATIONS = (
             example=EXAMPLE,
         ),
         errors=(404,),
-        streams=True,
     ),
 )
 
@@ -100,7 +99,10 @@ class EventStream:
         closing: asyncio.Event,
     ) -> None:
         """Answer with the stream. ``closing``: the server stops."""
-        over = [asyncio.ensure_future(_disconnected(receive)), asyncio.ensure_future(closing.wait())]
+        over: list[asyncio.Future[Any]] = [
+            asyncio.ensure_future(_disconnected(receive)),
+            asyncio.ensure_future(closing.wait()),
+        ]
         upcoming: asyncio.Future[Item | None] | None = None
         try:
             await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
@@ -108,7 +110,8 @@ class EventStream:
             while True:
                 if upcoming is None:
                     upcoming = asyncio.ensure_future(_next(self._items))
-                await asyncio.wait({upcoming, *over}, timeout=comment_seconds, return_when=asyncio.FIRST_COMPLETED)
+                watched: set[asyncio.Future[Any]] = {upcoming, *over}
+                await asyncio.wait(watched, timeout=comment_seconds, return_when=asyncio.FIRST_COMPLETED)
                 if any(each.done() for each in over):
                     break
                 if not upcoming.done():

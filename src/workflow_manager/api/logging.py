@@ -7,8 +7,9 @@ with has its ``request_id``. Bodies, headers and query strings are never logged.
 from __future__ import annotations
 
 import logging
+import os
 import sys
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 import msgspec
 import structlog
@@ -20,11 +21,14 @@ _SHARED: tuple[Any, ...] = (
 )
 
 
-def configure_logging(*, level: int = logging.INFO, stream: TextIO | None = None) -> None:
-    """Set up logging for the process; once, by whoever owns it. ``stream`` is standard error if not given."""
+def configure_logging(*, level: int = logging.INFO, style: str = "auto", stream: TextIO | None = None) -> None:
+    """Set up logging for the process; once, by whoever owns it. ``stream`` is standard error if not given.
+
+    ``style``: ``console``, ``json``, or ``auto``: console on a terminal, JSON lines elsewhere.
+    """
     stream = sys.stderr if stream is None else stream
-    if stream.isatty():
-        last: list[Any] = [structlog.dev.ConsoleRenderer()]
+    if style == "console" or (style == "auto" and stream.isatty()):
+        last: list[Any] = [structlog.dev.ConsoleRenderer(colors=stream.isatty() and not os.environ.get("NO_COLOR"))]
     else:
         last = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_json)]
     structlog.configure(

@@ -41,7 +41,7 @@ class Operation:
     """One operation of the API. The handler's docstring is its description.
 
     ``errors`` are the statuses of errors that a client can cause by this operation; those that any request may meet
-    (400, 500, 503) come by themselves. ``streams``: the handler answers an ASGI application and takes its time.
+    (400, 500, 503) come by themselves.
     """
 
     id: str
@@ -55,7 +55,6 @@ class Operation:
     body_example: Any = None
     takes_yaml: bool = False
     errors: tuple[int, ...] = ()
-    streams: bool = False
 
 
 TAGS = {
@@ -82,7 +81,7 @@ _ANY_REQUEST = (400, 500, 503)
 
 def openapi(operations: Sequence[Operation], *, version: str) -> dict[str, Any]:
     """The document, as JSON values."""
-    kinds = {documents.Error}
+    kinds: set[Any] = {documents.Error}
     kinds |= {operation.body for operation in operations if operation.body is not None}
     kinds |= {operation.answer.kind for operation in operations if operation.answer.kind is not None}
     schemas, components = msgspec.json.schema_components(kinds, ref_template=_REFERENCE)

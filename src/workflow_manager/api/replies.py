@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Awaitable
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+from msgspec import Struct
 
 Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
 
-class Reply(NamedTuple):
+class Reply(Struct, frozen=True):
     """A status, a body, usually JSON, and headers besides those that every answer has."""
 
     status: int

@@ -35,9 +35,9 @@ class NewWorkflowDefinitionRequest(Struct, rename="camel", omit_defaults=True, k
     """A definition to create, or the next version of one."""
 
     name: Annotated[str, Meta(description="Of the definition.", examples=["sfncli-test:master"])] = ""
-    manager: Annotated[
-        str, Meta(description="`step-functions`, or absent.", examples=["step-functions"])
-    ] = "step-functions"
+    manager: Annotated[str, Meta(description="`step-functions`, or absent.", examples=["step-functions"])] = (
+        "step-functions"
+    )
     state_machine: StateMachine
     default_tags: AnyTags = field(default_factory=dict)
 
@@ -46,9 +46,7 @@ class WorkflowDefinitionRef(Struct, rename="camel", omit_defaults=True, kw_only=
     """Which definition to run."""
 
     name: Annotated[str, Meta(description="Of the definition.", examples=["sfncli-test:master"])] = ""
-    version: Annotated[
-        Integer, Meta(description="Absent is version 0, negative the latest.", examples=[-1])
-    ] = 0
+    version: Annotated[Integer, Meta(description="Absent is version 0, negative the latest.", examples=[-1])] = 0
 
 
 class StartWorkflowRequest(Struct, rename="camel", omit_defaults=True, kw_only=True):
@@ -175,7 +173,7 @@ _TYPES = {
 
 
 def _explain(complaint: str) -> str:
-    """msgspec's complaint as ours: JSON pointer first, and in JSON's words."""
+    """A complaint of msgspec's as ours: JSON pointer first, and in JSON's words."""
     if missing := _MISSING.fullmatch(complaint):
         return f"{_pointer(missing['path'] or '')}/{missing['field']} is missing: it must be given"
     wrong = _WRONG.fullmatch(complaint)

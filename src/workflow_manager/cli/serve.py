@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from workflow_manager.cli.exits import ExitCode, Problem
+
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
 def _option(name: str, *short: str) -> Any:
@@ -24,3 +27,60 @@ def _option(name: str, *short: str) -> Any:
         help=f"{setting.description}{choices if not setting.choices else ''} [{setting.variable}; {default}]",
         show_default=False,
     )
+
+
+def serve(
+    host: Annotated[str | None, _option("host")] = None,
+    port: Annotated[int | None, _option("port", "-p")] = None,
+    data: Annotated[str | None, _option("data", "-d")] = None,
+    backend: Annotated[str | None, _option("backend")] = None,
+    store: Annotated[str | None, _option("store")] = None,
+    region: Annotated[str | None, _option("region")] = None,
+    account_id: Annotated[str | None, _option("account_id")] = None,
+    role_arn: Annotated[str | None, _option("role_arn")] = None,
+    environment: Annotated[str | None, _option("environment")] = None,
+    log_level: Annotated[str | None, _option("log_level")] = None,
+    log_format: Annotated[str | None, _option("log_format")] = None,
+    body_limit_bytes: Annotated[int | None, _option("body_limit_bytes")] = None,
+    request_seconds: Annotated[float | None, _option("request_seconds")] = None,
+    head_seconds: Annotated[float | None, _option("head_seconds")] = None,
+    body_seconds: Annotated[float | None, _option("body_seconds")] = None,
+    write_seconds: Annotated[float | None, _option("write_seconds")] = None,
+    keep_alive_seconds: Annotated[float | None, _option("keep_alive_seconds")] = None,
+    shutdown_seconds: Annotated[float | None, _option("shutdown_seconds")] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Settings file. [WFM_CONFIG; default: wfm.toml, if it is there]")
+    ] = None,
+) -> None:
+    """Start the server: the HTTP API, its documentation, and the Step Functions API, on one port.
+
+    A setting comes from its flag, else from the environment, else from the settings file, else it has its default.
+    """
+    flags = {name: value for name, value in locals().items() if name != "config"}
+    from workflow_manager import composition
+    from workflow_manager.api.logging import configure_logging
+    from workflow_manager.api.server import run
+    from workflow_manager.database import DataFolderInUse
+    from workflow_manager.settings import Settings, is_loopback, load
+
+    settings = load(Settings, flags, file=config)
+    configure_logging(level=LEVELS[settings.log_level], style=settings.log_format)
+
+    async def main() -> None:
+        async with composition.serving(settings) as service:
+            if not is_loopback(settings.host):
+                typer.echo(
+                    f"wfm: warning: listening on {settings.host}, which other machines may reach, without authentication",
+                    err=True,
+                )
+            url = service.server.url
+            typer.echo(
+                f"workflow-manager listens on {url} (documentation: {url}/docs; Step Functions endpoint_url: {url}); "
+                f"its data is in {settings.data}"
+            )
+            await service.server.serve_until_signal()
+
+    try:
+        run(main())
+    except (composition.CannotStart, DataFolderInUse) as error:
+        raise Problem(str(error), ExitCode.FAILED) from None

@@ -180,7 +180,7 @@ class Activities:
         self._pollers.pop(arn, None)
         return None
 
-    def _hand(  # noqa: PLR0917 - a row's columns
+    def _hand(
         self, batch: Batch, poller: Poller, arn: str, execution: int, frame: int, event: int, token: str, text: str
     ) -> None:
         """Start the task for this poller; it has its answer when that is on disk."""

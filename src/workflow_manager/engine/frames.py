@@ -155,7 +155,7 @@ class Execution:
         "timeout_at",
     )
 
-    def __init__(  # noqa: PLR0917 - rows are positional
+    def __init__(
         self,
         id: int,  # noqa: A002 - the field's name
         arn: str,
