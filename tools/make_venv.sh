@@ -23,6 +23,6 @@ if [ ! -x "$venv/bin/pip" ]; then
     fi
 fi
 [ -x "$venv/bin/uv" ] || "$venv/bin/pip" install -q uv
-"$venv/bin/uv" pip install -q --python "$venv/bin/python" --require-hashes -r "$lock"
+"$venv/bin/uv" pip install -q --compile-bytecode --python "$venv/bin/python" --require-hashes -r "$lock"
 "$venv/bin/uv" pip install -q --python "$venv/bin/python" --no-deps -e .
 touch "$venv/$(case $lock in *dev*) echo installed-dev ;; *) echo installed ;; esac)"

@@ -14,11 +14,13 @@ from collections.abc import Coroutine, Generator
 from types import TracebackType
 from typing import Any, Self, TypeAlias, TypeVar
 
+import msgspec
 import uvicorn
 import uvloop
 
 from workflow_manager.api.app import Api, Receive, Send
 from workflow_manager.api.protocol import protocol_with
+from workflow_manager.api.replies import Reply
 from workflow_manager.api.settings import ApiSettings
 
 T = TypeVar("T")
@@ -34,23 +36,38 @@ def run(main: Coroutine[Any, Any, T]) -> T:
         return runner.run(main)
 
 
-def dispatch(api: Application, wire: Application | None) -> Application:
+def dispatch(api: Api, wire: Application | None) -> Application:
     """One application: ``POST /`` with ``X-Amz-Target`` is the Step Functions API's, all else is REST."""
-    if wire is None:
-        return api
 
     async def application(scope: Any, receive: Receive, send: Send) -> None:
+        chosen: Application = api
         if (
-            scope["type"] == "http"
+            wire is not None
+            and scope["type"] == "http"
             and scope["method"] == "POST"
             and scope["path"] == "/"
             and any(name == b"x-amz-target" for name, _ in scope["headers"])
         ):
-            await wire(scope, receive, send)
-        else:
-            await api(scope, receive, send)
+            chosen = wire
+        try:
+            await chosen(scope, receive, send)
+        except asyncio.CancelledError:
+            if not api.closing.is_set():
+                raise
+            with contextlib.suppress(RuntimeError):  # uvicorn's, if an answer has begun
+                await _STOPPING(scope, receive, send)
 
     return application
+
+
+_STOPPING = Reply(
+    503,
+    msgspec.json.encode(
+        {"__type": "ServiceUnavailable", "code": "ServerStopping", "message": "the server stops; try again"}
+    ),
+    headers=((b"retry-after", b"1"), (b"x-content-type-options", b"nosniff")),
+)
+"""For a request that the end of the server cut off, readable for clients of either API."""
 
 
 class Server:

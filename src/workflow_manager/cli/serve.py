@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from workflow_manager.cli.exits import ExitCode, Problem
-
-LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
 def _option(name: str, *short: str) -> Any:
@@ -57,30 +54,23 @@ def serve(
     A setting comes from its flag, else from the environment, else from the settings file, else it has its default.
     """
     flags = {name: value for name, value in locals().items() if name != "config"}
-    from workflow_manager import composition
-    from workflow_manager.api.logging import configure_logging
-    from workflow_manager.api.server import run
-    from workflow_manager.database import DataFolderInUse
+    from workflow_manager.composition import CannotServe, run_server
     from workflow_manager.settings import Settings, is_loopback, load
 
     settings = load(Settings, flags, file=config)
-    configure_logging(level=LEVELS[settings.log_level], style=settings.log_format)
 
-    async def main() -> None:
-        async with composition.serving(settings) as service:
-            if not is_loopback(settings.host):
-                typer.echo(
-                    f"wfm: warning: listening on {settings.host}, which other machines may reach, without authentication",
-                    err=True,
-                )
-            url = service.server.url
+    def started(url: str) -> None:
+        if not is_loopback(settings.host):
             typer.echo(
-                f"workflow-manager listens on {url} (documentation: {url}/docs; Step Functions endpoint_url: {url}); "
-                f"its data is in {settings.data}"
+                f"wfm: warning: listening on {settings.host}, which other machines may reach, without authentication",
+                err=True,
             )
-            await service.server.serve_until_signal()
+        typer.echo(
+            f"workflow-manager listens on {url} (documentation: {url}/docs; Step Functions endpoint_url: {url}); "
+            f"its data is in {settings.data}"
+        )
 
     try:
-        run(main())
-    except (composition.CannotStart, DataFolderInUse) as error:
+        run_server(settings, started=started)
+    except CannotServe as error:
         raise Problem(str(error), ExitCode.FAILED) from None

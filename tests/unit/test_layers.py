@@ -1,0 +1,62 @@
+"""Imports point one way (ARCHITECTURE.md, "The map"): each package names all of ours that it may import."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import workflow_manager
+
+ROOT = Path(workflow_manager.__file__).parent
+MAY_IMPORT = {
+    "clock": set(),
+    "database": set(),
+    "model": set(),
+    "asl": set(),
+    "stepfunctions": set(),
+    "engine": {"asl", "clock", "database", "stepfunctions"},
+    "store": {"database", "model"},
+    "manager": {"clock", "model", "stepfunctions", "store"},
+    "api": {"clock", "definition_files", "manager", "model", "stepfunctions"},
+    "client": {"model"},
+    "worker": {"stepfunctions"},
+    "definition_files": {"model"},
+    "settings": set(),
+}
+"""Part -> parts that it may import besides itself. cli and composition may import all."""
+
+
+def imports(path: Path) -> set[str]:
+    """The parts of ours that a module imports, at whatever depth of its code."""
+    package = ("workflow_manager", *path.relative_to(ROOT).parts[:-1])
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
+            module = ".".join(part for part in (base, node.module) if part)
+            names = [f"{module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        found |= {name.split(".")[1] for name in names if name.startswith("workflow_manager.")}
+    return found
+
+
+@pytest.mark.parametrize("part", sorted(MAY_IMPORT))
+def test_imports_point_one_way(part: str) -> None:
+    place = ROOT / part
+    modules = sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
+
+    assert modules
+    for module in modules:
+        beyond = imports(module) - MAY_IMPORT[part] - {part}
+        assert not beyond, f"{module.relative_to(ROOT)} imports {beyond}"
+
+
+def test_every_part_has_its_row() -> None:
+    parts = {path.stem for path in ROOT.iterdir() if path.suffix == ".py" or (path.is_dir() and any(path.glob("*.py")))}
+
+    assert parts - {"__init__", "__main__", "__pycache__"} == MAY_IMPORT.keys() | {"cli", "composition"}
