@@ -49,6 +49,13 @@ format: dev ## Format the code
 generate: dev ## Write the modules that are made from botocore's service model
 	$(BIN)/python tools/generate_stepfunctions.py
 
+docs: install ## Write the API's OpenAPI document into docs/
+	$(BIN)/python tools/write_openapi.py docs/openapi.json
+
+bench: dev ## Measure the hot paths; see bench/README.md
+	$(BIN)/python bench/engine.py
+	$(BIN)/python bench/list_workflows.py
+
 lock: dev ## Resolve the dependencies anew into the lock files
 	$(BIN)/uv pip compile -q --no-emit-index-url --generate-hashes --universal --python-version 3.11 pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile -q --no-emit-index-url --generate-hashes --universal --python-version 3.11 pyproject.toml \

@@ -100,10 +100,9 @@ class Demo:
         self.start("worker", "worker", "--activity", "echo", "--namespace", "demo", "--endpoint-url", self.url, "--",
                    EXAMPLES / "echo.sh")  # fmt: skip
 
-        say("A workflow, followed to its end; its output and jobs")
+        say("A workflow, followed live to its end; then its output and jobs")
         self.wfm("submit", "sfncli-test:master", '{"foo": true}', "--namespace", "demo", "--queue", "night", "--follow")
         first = self.json("workflows", "--limit", "1")
-        self.wfm("workflow", first["id"])
 
         say("Another one; in the middle of its task the server is killed (SIGKILL) ...")
         second = self.json("submit", "sfncli-test:master", '{"bar": [1, 2]}', "--namespace", "demo", "--queue", "night")
@@ -115,7 +114,6 @@ class Demo:
         say("... and started again; the worker and the workflow go on")
         self.serve()
         self.wfm("workflow", second["id"], "--follow")
-        self.wfm("workflow", second["id"])
 
         for workflow_id, expected in ((first["id"], {"foo": True}), (second["id"], {"bar": [1, 2]})):
             found = self.json("workflow", workflow_id)
