@@ -234,7 +234,9 @@ def main() -> None:
     parser.add_argument("--waiting", type=int, default=10_000)
     parser.add_argument("--json")
     options = parser.parse_args()
-    print(f"{os.cpu_count()} cores, Python {platform.python_version()}, SQLite {apsw.sqlite_lib_version()}, {platform.system()}")
+    print(
+        f"{os.cpu_count()} cores, Python {platform.python_version()}, SQLite {apsw.sqlite_lib_version()}, {platform.system()}"
+    )
     rows: dict[str, dict[str, float]] = {}
     benches: list[tuple[str, Any]] = [
         ("pass10, in process", lambda run: in_process(options, pass10, run)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
+from typing import Any, cast
 
 
 class Connection(asyncio.Protocol):
@@ -16,8 +16,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
-        self._transport = transport  # type: ignore[assignment]
+        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -31,8 +30,8 @@ class Connection(asyncio.Protocol):
         body = bytes(self._buffer[head + 4 : head + 4 + length])
         status = int(self._buffer[9:12])
         self._buffer.clear()
-        assert self._answer is not None
-        self._answer.set_result((status, body))
+        if self._answer is not None and not self._answer.done():  # whoever asked may have gone
+            self._answer.set_result((status, body))
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._answer is not None and not self._answer.done():

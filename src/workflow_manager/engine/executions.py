@@ -211,7 +211,8 @@ def _jackson(text: str, otherwise: str) -> str:
     stripped = text.strip()
     word = stripped[: next((i for i, c in enumerate(stripped) if not c.isalnum() and c not in "_$"), len(stripped))]
     if word and not word[0].isdigit() and word not in ("true", "false", "null"):
-        return f"Unrecognized token '{word}': was expecting (JSON String, Number, Array, Object or token 'null', 'true' or 'false')"
+        expected = "(JSON String, Number, Array, Object or token 'null', 'true' or 'false')"
+        return f"Unrecognized token '{word}': was expecting {expected}"
     if stripped.startswith("{") and stripped[1:].lstrip()[:1] not in ('"', "}", ""):
         char = stripped[1:].lstrip()[0]
         return f"Unexpected character ('{char}' (code {ord(char)})): was expecting double-quote to start field name"

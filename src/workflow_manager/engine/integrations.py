@@ -6,6 +6,7 @@ answer comes back as a stimulus.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol
 
 from msgspec import Struct
@@ -32,6 +33,10 @@ class IntegrationFailed(Exception):
 
 
 class Integration(Protocol):
+    """One service. ``actions``: those that can be called, as Resources spell them."""
+
+    actions: Collection[str]
+
     async def invoke(self, call: IntegrationCall, /) -> str:
         """Carry the call out; answer its result as JSON text. Raises IntegrationFailed."""
         ...

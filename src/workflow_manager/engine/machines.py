@@ -5,19 +5,15 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import msgspec
 
 from workflow_manager.asl import InvalidDefinition as Refused
 from workflow_manager.asl import Program, compile, diagnose  # noqa: A004 - the language's word
-
-try:
-    from workflow_manager.asl import unsupported
-except ImportError:
-    unsupported = lambda *a: []
 from workflow_manager.asl.diagnostics import Diagnostic
+from workflow_manager.asl.support import unsupported
 from workflow_manager.database import Batch, Database
 from workflow_manager.engine.pages import page_of, page_token
 from workflow_manager.engine.runner import Runner
@@ -74,7 +70,7 @@ class Machine(msgspec.Struct, frozen=True):
 class Machines:
     """Keeps every state machine that was asked for in memory; writes go through and are seen after their commit."""
 
-    def __init__(self, database: Database, arns: Arns, runner: Runner, services: frozenset[str]) -> None:
+    def __init__(self, database: Database, arns: Arns, runner: Runner, services: Mapping[str, Collection[str]]) -> None:
         self._database = database
         self._arns = arns
         self._runner = runner

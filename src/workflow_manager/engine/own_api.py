@@ -7,6 +7,7 @@ Source: SFN developer guide, "Using AWS SDK service integrations".
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -24,6 +25,7 @@ class OwnApi:
 
     def __init__(self, stepfunctions: StepFunctions) -> None:
         self._stepfunctions = stepfunctions
+        self.actions: Collection[str] = frozenset(name[:1].lower() + name[1:] for name in OPERATIONS)
 
     async def invoke(self, call: IntegrationCall, /) -> str:
         name = call.action[:1].upper() + call.action[1:]

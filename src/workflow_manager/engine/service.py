@@ -13,7 +13,7 @@ import structlog
 from workflow_manager.clock import Clock, SystemClock
 from workflow_manager.database import Batch, Database, DatabaseUnavailable
 from workflow_manager.engine.activities import Activities
-from workflow_manager.engine.calls import Calls
+from workflow_manager.engine.calls import NESTED, Calls
 from workflow_manager.engine.draft import Limits
 from workflow_manager.engine.executions import Executions
 from workflow_manager.engine.integrations import Integration
@@ -78,8 +78,9 @@ class EmbeddedStepFunctions:
         self._clock = clock
         names = MachineNames(database.writer, arns)
         self._runner = Runner(database, names, clock, limits or Limits(), arns.region)
-        integrations = {SERVICE: OwnApi(self), **(integrations or {})}
-        services = frozenset({"states", *integrations})
+        own: dict[str, Integration] = {SERVICE: OwnApi(self)}
+        integrations = own | dict(integrations or {})
+        services = {name: integration.actions for name, integration in integrations.items()} | NESTED
         self._machines = Machines(database, arns, self._runner, services)
         self._executions = Executions(database, arns, self._runner, self._machines)
         self._activities = Activities(database, arns, self._runner, long_poll_seconds)
@@ -311,7 +312,7 @@ class EmbeddedStepFunctions:
     async def start_sync_execution(self, _: t.StartSyncExecutionInput, /) -> t.StartSyncExecutionOutput:
         raise _lacking("StartSyncExecution")
 
-    async def test_state(self, _: t.TestStateInput, /) -> t.TestStateOutput:
+    async def test_state(self, _: t.TestStateInput, /) -> t.TestStateOutput:  # noqa: PT019 - not a test
         raise _lacking("TestState")
 
     async def update_map_run(self, _: t.UpdateMapRunInput, /) -> t.UpdateMapRunOutput:
