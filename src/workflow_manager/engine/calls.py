@@ -16,9 +16,10 @@ from workflow_manager.engine.activities import Activities
 from workflow_manager.engine.data import Data, text_of
 from workflow_manager.engine.frames import Execution, TaskWait
 from workflow_manager.engine.integrations import Integration, IntegrationCall, IntegrationFailed
-from workflow_manager.engine.machines import Machines, check_name
+from workflow_manager.engine.machines import check_name
 from workflow_manager.engine.runner import Runner
 from workflow_manager.engine.stimuli import Outcome, Stimulus, TaskCall, TaskFailed, TaskSubmitted, TaskSucceeded
+from workflow_manager.engine.versions import Versions
 from workflow_manager.stepfunctions.arns import Arns, parse
 from workflow_manager.stepfunctions.errors import InvalidArn, StepFunctionsError, ValidationException
 
@@ -38,14 +39,14 @@ class Calls:
         database: Database,
         arns: Arns,
         runner: Runner,
-        machines: Machines,
+        versions: Versions,
         activities: Activities,
         integrations: Mapping[str, Integration],
     ) -> None:
         self._database = database
         self._arns = arns
         self._runner = runner
-        self._machines = machines
+        self._versions = versions
         self._activities = activities
         self._integrations = integrations
         self._read: Callable[..., Any] = database.writer.cursor().execute
@@ -108,7 +109,7 @@ class Calls:
         try:
             arguments = msgspec.json.decode(call.arguments)
             machine_arn, name, data = _nested_arguments(arguments)
-            machine = self._machines.get(machine_arn)
+            machine, version, alias = self._versions.resolve(machine_arn)
             parent = (execution.id, frame, event) if waits else None
             started = text_of(_started(machine.execution_arn(name), self._runner.now(), str(uuid.uuid4())))
             stimulus: Stimulus = (
@@ -117,7 +118,15 @@ class Calls:
                 else TaskSubmitted(frame, event, started, machine.execution_arn(name) if waits else None)
             )
             # told first that it waits, since the nested execution may end at once
-            self._runner.start(batch, machine, name, data, parent=parent, told=(execution.id, stimulus))
+            self._runner.start(
+                batch,
+                machine,
+                name,
+                data,
+                parent=parent,
+                told=(execution.id, stimulus),
+                qualifier=(qualifier[0], qualifier[1]),
+            )
         except StepFunctionsError as error:
             cause = (
                 f"{error.message} (Service: AWSStepFunctions; Status Code: 400; Error Code: {error.code}; "

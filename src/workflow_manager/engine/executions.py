@@ -15,6 +15,7 @@ from workflow_manager.engine.machines import Machines, check_name
 from workflow_manager.engine.pages import page_of, page_token
 from workflow_manager.engine.runner import Runner
 from workflow_manager.engine.schema import SHIFT
+from workflow_manager.engine.versions import Versions
 from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.arns import Arns, parse
 from workflow_manager.stepfunctions.errors import ExecutionDoesNotExist, InvalidExecutionInput, InvalidToken
@@ -29,11 +30,12 @@ _json = msgspec.json.Decoder().decode
 
 
 class Executions:
-    def __init__(self, database: Database, arns: Arns, runner: Runner, machines: Machines) -> None:
+    def __init__(self, database: Database, arns: Arns, runner: Runner, machines: Machines, versions: Versions) -> None:
         self._database = database
         self._arns = arns
         self._runner = runner
         self._machines = machines
+        self._versions = versions
 
     # ------------------------------------------------------------------------------------------ starting
 
@@ -43,10 +45,11 @@ class Executions:
         text = request.input if request.input is not None else "{}"
         data = Data(parse_input(text, self._runner.limits.payload_bytes), text)
         machine_arn, trace = request.state_machine_arn, request.trace_header
-        self._machines.get(machine_arn)
+        self._versions.resolve(machine_arn)  # so that a batch is not troubled with what is not there
 
         def write(batch: Batch) -> tuple[str, float]:
-            return self._runner.start(batch, self._machines.get(machine_arn), name, data, trace)
+            machine, version, alias = self._versions.resolve(machine_arn)
+            return self._runner.start(batch, machine, name, data, trace, qualifier=(version, alias))
 
         arn, start = await self._database.submit(write)
         return t.StartExecutionOutput(execution_arn=arn, start_date=start)
@@ -70,7 +73,7 @@ class Executions:
         parsed = parse(arn, "execution")
         rows = self._database.read(
             "SELECT execution.id, machine, execution.name, execution.status, execution.definition, "
-            "execution.role_arn, start, stop, input, output, error, cause, trace, state_machine.name "
+            "execution.role_arn, start, stop, input, output, error, cause, trace, state_machine.name, version, alias "
             "FROM execution JOIN state_machine ON state_machine.id = machine "
             "WHERE state_machine.name = ? AND execution.name = ?",
             (parsed.name, parsed.execution_name),
@@ -81,12 +84,14 @@ class Executions:
 
     def describe(self, request: t.DescribeExecutionInput) -> t.DescribeExecutionOutput:
         row = self._find(request.execution_arn)
-        _, _, name, status, _, _, start, stop, text, output, error, cause, trace, machine_name = row
+        _, _, name, status, _, _, start, stop, text, output, error, cause, trace, machine_name, version, alias = row
         included = request.included_data != "METADATA_ONLY"
         details = t.CloudWatchEventsExecutionDataDetails(included=True)
         return t.DescribeExecutionOutput(
             execution_arn=request.execution_arn,
             state_machine_arn=self._arns.state_machine(machine_name),
+            state_machine_version_arn=self._arns.state_machine(machine_name, version) if version is not None else None,
+            state_machine_alias_arn=self._arns.state_machine(machine_name, alias) if alias is not None else None,
             name=name,
             status=status,
             start_date=start,

@@ -29,7 +29,6 @@ from workflow_manager.stepfunctions.errors import (
     StateMachineAlreadyExists,
     StateMachineDoesNotExist,
     TooManyTags,
-    UnknownOperationException,
     ValidationException,
 )
 
@@ -77,6 +76,8 @@ class Machines:
         self._services = services
         self._read: Callable[..., Any] = database.writer.cursor().execute
         self._known: dict[str, Machine] = {}
+        self.publish: Callable[[Batch, Machine, str | None], tuple[str, float]]
+        """Set by whoever keeps the versions (versions.py)."""
 
     # ------------------------------------------------------------------------------------------ reading
 
@@ -162,7 +163,7 @@ class Machines:
             found += self._lacking(compile(request.definition, state_machine_type=kind), kind)
         if request.severity != "WARNING":
             found = [d for d in found if d.severity == "ERROR"]
-        limit = request.max_results or 100
+        limit = request.max_results or len(found)  # AWS stops at 100; whoever wants that says so
         return t.ValidateStateMachineDefinitionOutput(
             result="FAIL" if any(d.severity == "ERROR" for d in found) else "OK",
             diagnostics=[
@@ -179,8 +180,6 @@ class Machines:
     async def create(self, request: t.CreateStateMachineInput) -> t.CreateStateMachineOutput:
         if request.version_description is not None and not request.publish:
             raise ValidationException("Version description can only be set when publish is true")
-        if request.publish:
-            raise UnknownOperationException("Publishing versions is not supported by the embedded engine")
         check_name(request.name)
         check_role(request.role_arn)
         check_logging(request.logging_configuration)
@@ -195,7 +194,11 @@ class Machines:
             there = self.by_name(request.name)
             if there is not None:
                 if (there.type, there.settings) == (kind, settings) and self._same(there, request.definition):
-                    return t.CreateStateMachineOutput(state_machine_arn=there.arn, creation_date=there.created)
+                    return t.CreateStateMachineOutput(
+                        state_machine_arn=there.arn,
+                        creation_date=there.created,
+                        state_machine_version_arn=self._published(batch, there, request) if request.publish else None,
+                    )
                 raise StateMachineAlreadyExists(f"State Machine Already Exists: '{there.arn}'")
             now, arn = self._runner.now(), self._arns.state_machine(request.name)
             definition = self._definition(batch, request.definition)
@@ -203,16 +206,34 @@ class Machines:
                 "INSERT INTO state_machine (name, status, definition, role_arn, type, created, updated, settings) "
                 "VALUES (?, 'ACTIVE', ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET status = 'ACTIVE', "
                 "definition = excluded.definition, role_arn = excluded.role_arn, type = excluded.type, "
-                "created = excluded.created, updated = excluded.updated, revision = NULL, settings = excluded.settings",
+                "created = excluded.created, updated = excluded.updated, revision = NULL, "
+                "settings = excluded.settings, versions = 0",
                 (request.name, definition, request.role_arn, kind, now, now, msgspec.msgpack.encode(settings)),
             )
+            self._forget_versions(batch, request.name)
             batch.execute("DELETE FROM tag WHERE arn = ?", (arn,))
             batch.executemany("INSERT INTO tag VALUES (?, ?, ?)", [(arn, *row) for row in tags])
             self._changes(batch, request.name)
             batch.after_commit(lambda: self._runner.keep_program(definition, program))
-            return t.CreateStateMachineOutput(state_machine_arn=arn, creation_date=now)
+            machine = self.get(arn)
+            return t.CreateStateMachineOutput(
+                state_machine_arn=arn,
+                creation_date=now,
+                state_machine_version_arn=self._published(batch, machine, request) if request.publish else None,
+            )
 
         return await self._database.write(write)
+
+    def _published(
+        self, batch: Batch, machine: Machine, request: t.CreateStateMachineInput | t.UpdateStateMachineInput
+    ) -> str:
+        return self.publish(batch, machine, request.version_description)[0]
+
+    @staticmethod
+    def _forget_versions(batch: Batch, name: str) -> None:
+        of_name = "WHERE machine = (SELECT id FROM state_machine WHERE name = ?)"
+        batch.execute(f"DELETE FROM machine_version {of_name}", (name,))  # noqa: S608 - a constant
+        batch.execute(f"DELETE FROM machine_alias {of_name}", (name,))  # noqa: S608 - a constant
 
     def _same(self, machine: Machine, definition: str) -> bool:
         ((text,),) = self._read("SELECT text FROM definition WHERE id = ?", (machine.definition,)).fetchall()
@@ -227,8 +248,6 @@ class Machines:
     async def update(self, request: t.UpdateStateMachineInput) -> t.UpdateStateMachineOutput:
         if request.version_description is not None and not request.publish:
             raise ValidationException("Version description can only be set when publish is true")
-        if request.publish:
-            raise UnknownOperationException("Publishing versions is not supported by the embedded engine")
         machine = self.get(request.state_machine_arn)
         changed = (
             request.definition,
@@ -267,7 +286,12 @@ class Machines:
                 (definition, role_arn, msgspec.msgpack.encode(settings), now, revision, machine.id),
             )
             self._changes(batch, machine.name)
-            return t.UpdateStateMachineOutput(update_date=now, revision_id=revision)
+            machine = self.get(request.state_machine_arn)
+            return t.UpdateStateMachineOutput(
+                update_date=now,
+                revision_id=revision,
+                state_machine_version_arn=self._published(batch, machine, request) if request.publish else None,
+            )
 
         return await self._database.write(write)
 
@@ -277,6 +301,7 @@ class Machines:
 
         def write(batch: Batch) -> t.DeleteStateMachineOutput:
             batch.execute("UPDATE state_machine SET status = 'DELETED' WHERE name = ?", (name,))
+            self._forget_versions(batch, name)
             batch.execute("DELETE FROM tag WHERE arn = ?", (self._arns.state_machine(name),))
             self._changes(batch, name)
             return t.DeleteStateMachineOutput()
@@ -285,8 +310,7 @@ class Machines:
 
     # ------------------------------------------------------------------------------------------ describing
 
-    def describe(self, request: t.DescribeStateMachineInput) -> t.DescribeStateMachineOutput:
-        machine = self.get(request.state_machine_arn)
+    def describe(self, machine: Machine) -> t.DescribeStateMachineOutput:
         return t.DescribeStateMachineOutput(
             state_machine_arn=machine.arn,
             name=machine.name,
@@ -350,8 +374,9 @@ class Machines:
             if not self._database.read("SELECT 1 FROM activity WHERE name = ?", (name,)):
                 raise ResourceNotFound(f"Resource not found: '{arn}'", resourceName=arn)
             return ""
-        name = parse(arn, "stateMachine").name
-        if self.by_name(name) is None:
+        parsed = parse(arn, "stateMachine")
+        name = parsed.name
+        if self.by_name(name) is None or parsed.qualifier is not None:  # versions and aliases have no tags
             raise ResourceNotFound(f"Resource not found: '{arn}'", resourceName=arn)
         return name
 

@@ -101,11 +101,12 @@ class Runner:
         trace: str | None = None,
         parent: tuple[int, int, int] | None = None,
         told: tuple[int, Stimulus] | None = None,
+        qualifier: tuple[int | None, str | None] = (None, None),
     ) -> tuple[str, float]:
         """Start an execution; (ARN, start date). Raises ExecutionAlreadyExists.
 
         ``parent``: who waits for its end, by execution, frame and event. ``told``: a stimulus for the execution that starts
-        this one, to be taken before any that this one makes.
+        this one, to be taken before any that this one makes. ``qualifier``: the version and alias it was started by.
 
         One with the same name and input that still runs is answered as if it had been started now
         (API reference, StartExecution).
@@ -126,7 +127,7 @@ class Runner:
         effects = step(self.program(machine.definition), execution, Start(), self._env(now))
         outcome = effects.outcome
         batch.execute(
-            "INSERT INTO execution VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            "INSERT INTO execution VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (
                 execution.id,
                 machine.id,
@@ -142,6 +143,7 @@ class Runner:
                 outcome.cause if outcome is not None else None,
                 trace,
                 msgspec.json.encode(parent).decode() if parent is not None else None,
+                *qualifier,
             ),
         )
         fresh = self.database.writer.changes() > 0

@@ -16,13 +16,20 @@ CREATE TABLE IF NOT EXISTS definition (
 CREATE TABLE IF NOT EXISTS state_machine (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, status TEXT NOT NULL, definition INTEGER NOT NULL REFERENCES definition,
     role_arn TEXT NOT NULL, type TEXT NOT NULL, created REAL NOT NULL, updated REAL NOT NULL, revision TEXT,
-    settings BLOB NOT NULL);
+    settings BLOB NOT NULL, versions INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS machine_version (
+    machine INTEGER NOT NULL REFERENCES state_machine, version INTEGER NOT NULL, definition INTEGER NOT NULL,
+    role_arn TEXT NOT NULL, settings BLOB NOT NULL, revision TEXT, description TEXT, created REAL NOT NULL,
+    PRIMARY KEY (machine, version)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS machine_alias (
+    machine INTEGER NOT NULL REFERENCES state_machine, name TEXT NOT NULL, description TEXT, routing BLOB NOT NULL,
+    created REAL NOT NULL, updated REAL NOT NULL, PRIMARY KEY (machine, name)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS tag (
     arn TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (arn, key)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS execution (
     id INTEGER PRIMARY KEY, machine INTEGER NOT NULL REFERENCES state_machine, name TEXT NOT NULL, status TEXT NOT NULL,
     definition INTEGER NOT NULL, role_arn TEXT NOT NULL, start REAL NOT NULL, stop REAL, input TEXT NOT NULL, output TEXT,
-    error TEXT, cause TEXT, trace TEXT, parent TEXT, UNIQUE (machine, name));
+    error TEXT, cause TEXT, trace TEXT, parent TEXT, version INTEGER, alias TEXT, UNIQUE (machine, name));
 CREATE INDEX IF NOT EXISTS execution_status ON execution (machine, status);
 CREATE TABLE IF NOT EXISTS history (
     key INTEGER PRIMARY KEY, last INTEGER NOT NULL, events BLOB NOT NULL);

@@ -22,6 +22,7 @@ from workflow_manager.engine.own_api import SERVICE, OwnApi
 from workflow_manager.engine.rows import MachineNames
 from workflow_manager.engine.runner import Runner
 from workflow_manager.engine.schema import SCHEMA
+from workflow_manager.engine.versions import Versions
 from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.arns import Arns
 from workflow_manager.stepfunctions.changes import Listener, StatusChange
@@ -82,9 +83,11 @@ class EmbeddedStepFunctions:
         integrations = own | dict(integrations or {})
         services = {name: integration.actions for name, integration in integrations.items()} | NESTED
         self._machines = Machines(database, arns, self._runner, services)
-        self._executions = Executions(database, arns, self._runner, self._machines)
+        self._versions = Versions(database, arns, self._runner, self._machines)
+        self._machines.publish = self._versions.publish_in
+        self._executions = Executions(database, arns, self._runner, self._machines, self._versions)
         self._activities = Activities(database, arns, self._runner, long_poll_seconds)
-        self._calls = Calls(database, arns, self._runner, self._machines, self._activities, integrations)
+        self._calls = Calls(database, arns, self._runner, self._versions, self._activities, integrations)
         self._listeners: list[Listener] = []
         self._background: list[asyncio.Task[None]] = []
         database.before_commit(self._activities.match)
@@ -189,7 +192,7 @@ class EmbeddedStepFunctions:
 
     @_answered
     async def describe_state_machine(self, request: t.DescribeStateMachineInput, /) -> t.DescribeStateMachineOutput:
-        return self._machines.describe(request)
+        return self._versions.describe(request)
 
     @_answered
     async def describe_state_machine_for_execution(
@@ -271,40 +274,53 @@ class EmbeddedStepFunctions:
     async def send_task_heartbeat(self, request: t.SendTaskHeartbeatInput, /) -> t.SendTaskHeartbeatOutput:
         return await self._activities.heartbeat(request)
 
-    async def create_state_machine_alias(self, _: t.CreateStateMachineAliasInput, /) -> t.CreateStateMachineAliasOutput:
-        raise _lacking("CreateStateMachineAlias")
+    @_answered
+    async def create_state_machine_alias(
+        self, request: t.CreateStateMachineAliasInput, /
+    ) -> t.CreateStateMachineAliasOutput:
+        return await self._versions.create_alias(request)
 
-    async def delete_state_machine_alias(self, _: t.DeleteStateMachineAliasInput, /) -> t.DeleteStateMachineAliasOutput:
-        raise _lacking("DeleteStateMachineAlias")
+    @_answered
+    async def delete_state_machine_alias(
+        self, request: t.DeleteStateMachineAliasInput, /
+    ) -> t.DeleteStateMachineAliasOutput:
+        return await self._versions.delete_alias(request)
 
+    @_answered
     async def delete_state_machine_version(
-        self, _: t.DeleteStateMachineVersionInput, /
+        self, request: t.DeleteStateMachineVersionInput, /
     ) -> t.DeleteStateMachineVersionOutput:
-        raise _lacking("DeleteStateMachineVersion")
+        return await self._versions.delete(request)
 
     async def describe_map_run(self, _: t.DescribeMapRunInput, /) -> t.DescribeMapRunOutput:
         raise _lacking("DescribeMapRun")
 
+    @_answered
     async def describe_state_machine_alias(
-        self, _: t.DescribeStateMachineAliasInput, /
+        self, request: t.DescribeStateMachineAliasInput, /
     ) -> t.DescribeStateMachineAliasOutput:
-        raise _lacking("DescribeStateMachineAlias")
+        return self._versions.describe_alias(request)
 
     async def list_map_runs(self, _: t.ListMapRunsInput, /) -> t.ListMapRunsOutput:
         raise _lacking("ListMapRuns")
 
-    async def list_state_machine_aliases(self, _: t.ListStateMachineAliasesInput, /) -> t.ListStateMachineAliasesOutput:
-        raise _lacking("ListStateMachineAliases")
+    @_answered
+    async def list_state_machine_aliases(
+        self, request: t.ListStateMachineAliasesInput, /
+    ) -> t.ListStateMachineAliasesOutput:
+        return self._versions.aliases(request)
 
+    @_answered
     async def list_state_machine_versions(
-        self, _: t.ListStateMachineVersionsInput, /
+        self, request: t.ListStateMachineVersionsInput, /
     ) -> t.ListStateMachineVersionsOutput:
-        raise _lacking("ListStateMachineVersions")
+        return self._versions.listed(request)
 
+    @_answered
     async def publish_state_machine_version(
-        self, _: t.PublishStateMachineVersionInput, /
+        self, request: t.PublishStateMachineVersionInput, /
     ) -> t.PublishStateMachineVersionOutput:
-        raise _lacking("PublishStateMachineVersion")
+        return await self._versions.publish(request)
 
     async def redrive_execution(self, _: t.RedriveExecutionInput, /) -> t.RedriveExecutionOutput:
         raise _lacking("RedriveExecution")
@@ -318,5 +334,8 @@ class EmbeddedStepFunctions:
     async def update_map_run(self, _: t.UpdateMapRunInput, /) -> t.UpdateMapRunOutput:
         raise _lacking("UpdateMapRun")
 
-    async def update_state_machine_alias(self, _: t.UpdateStateMachineAliasInput, /) -> t.UpdateStateMachineAliasOutput:
-        raise _lacking("UpdateStateMachineAlias")
+    @_answered
+    async def update_state_machine_alias(
+        self, request: t.UpdateStateMachineAliasInput, /
+    ) -> t.UpdateStateMachineAliasOutput:
+        return await self._versions.update_alias(request)
