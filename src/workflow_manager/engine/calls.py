@@ -125,7 +125,7 @@ class Calls:
                 data,
                 parent=parent,
                 told=(execution.id, stimulus),
-                qualifier=(qualifier[0], qualifier[1]),
+                qualifier=(version, alias),
             )
         except StepFunctionsError as error:
             cause = (

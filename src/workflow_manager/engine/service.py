@@ -163,7 +163,11 @@ class EmbeddedStepFunctions:
         self._runner.outbox_filled.set()
 
     async def changed(self, execution_arn: str, last_event_id: int, timeout_seconds: float, /) -> None:
-        if self._executions.last_event_id(execution_arn) <= last_event_id:
+        try:
+            last = self._executions.last_event_id(execution_arn)
+        except DatabaseUnavailable as error:
+            raise ServiceUnavailable(str(error)) from None
+        if last <= last_event_id:
             await self._runner.changed(execution_arn, timeout_seconds)
 
     # ------------------------------------------------------------------------------------------ hooks of the wire

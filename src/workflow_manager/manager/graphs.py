@@ -125,16 +125,14 @@ def _states_of(graph: StateMachine) -> dict[str, Any]:
 
 
 def deeper_than(value: Any, limit: int) -> bool:
-    """Whether containers are nested in each other more than ``limit`` deep."""
-    level = [value]
-    for _ in range(limit + 1):
+    """Whether more than ``limit`` containers are nested in each other."""
+    level = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(limit):
+        if not level:
+            return False
         inner: list[Any] = []
         for each in level:
-            if isinstance(each, dict):
-                inner += (v for v in each.values() if isinstance(v, (dict, list)))
-            elif isinstance(each, list):
-                inner += (v for v in each if isinstance(v, (dict, list)))
-        if not inner:
-            return False
+            values = each.values() if isinstance(each, dict) else each
+            inner += (v for v in values if isinstance(v, (dict, list)))
         level = inner
-    return True
+    return bool(level)

@@ -53,7 +53,7 @@ class _Draft:
     @property
     def may_fail(self) -> bool:
         """A task can have succeeded, and its state fail all the same in making its output of the result."""
-        return not self.exited and self.status is not JobStatus.FAILED
+        return self.status is not JobStatus.FAILED
 
     def stop(self, status: JobStatus, event: HistoryEvent, reason: str = "") -> None:
         self.status = status
@@ -89,7 +89,7 @@ def last_job(history: Sequence[HistoryEvent], workflow: Workflow) -> Job | None:
     """The job that ended the execution, or else the one whose state was entered last."""
     reader = _Reader(workflow).read(history)
     ended_it = reader.of(history[-1].previous_event_id) if history else None
-    if ended_it is None or ended_it.exited:
+    if ended_it is None or ended_it.exited:  # the state after that job was at fault, and is none that has jobs
         ended_it = reader.drafts[-1] if reader.drafts else None
     return None if ended_it is None else ended_it.job()
 
@@ -136,7 +136,8 @@ class _Reader:
     def _job_about(self, event: HistoryEvent) -> _Draft | None:
         """The job of the event before; but EvaluationFailed follows the event before its state was entered."""
         if event.type != "EvaluationFailed":
-            return self._job_of.get(event.previous_event_id)
+            draft = self._job_of.get(event.previous_event_id)
+            return None if draft is None or draft.exited else draft
         state = (event.details or {}).get("state")
         for draft in reversed(self.drafts):
             if draft.state == state and not draft.exited and event.previous_event_id in (draft.entered_after, draft.id):
@@ -186,7 +187,7 @@ class _Reader:
                 status, reason = JobStatus.FAILED, ABORTED_BESIDE
                 if ended_it is not None and ended_it.may_fail:
                     ended_it.stop(JobStatus.FAILED, event)
-                if ended_it is not None and not ended_it.exited and not ended_it.status_reason:
+                if ended_it is not None and not ended_it.status_reason:
                     ended_it.status_reason = failure_reason(error, cause)
         running = [draft for draft in self.drafts if not draft.final]
         if event.type == "ExecutionFailed" and ended_it is None and len(running) == 1:
@@ -216,6 +217,8 @@ def _scheduled(draft: _Draft, event: HistoryEvent) -> None:
 
 
 def _started(draft: _Draft, event: HistoryEvent) -> None:
+    if draft.final:
+        return
     draft.status = JobStatus.RUNNING
     draft.started_at = moment(event.timestamp)
     draft.container = (event.details or {}).get("workerName") or ""

@@ -50,8 +50,19 @@ def recorded_input(workflow: Workflow, start_at: str, jobs: Sequence[Job], histo
     A Task, Choice or Succeed: that of its job; the last job if it is this state's, else the first in history. Any
     other state: that of the event with which it was first entered.
     """
-    if top_level_state(workflow, start_at).get("Type") not in _WITH_JOBS:
-        return _entered_with(workflow, start_at, history)
+    if top_level_state(workflow, start_at).get("Type") in _WITH_JOBS:
+        recorded = _of_its_job(workflow, start_at, jobs)
+    else:
+        recorded = _entered_with(workflow, start_at, history)
+    if not recorded.lstrip().startswith("{"):  # an execution's input has to take _EXECUTION_NAME
+        raise ResumeNotAllowed(
+            f"The input of State {start_at} in Workflow {workflow.id} was not a JSON object, which the input of a workflow "
+            "has to be; resume from an earlier state"
+        )
+    return recorded
+
+
+def _of_its_job(workflow: Workflow, start_at: str, jobs: Sequence[Job]) -> str:
     runs = [job for job in jobs if job.state == start_at]
     if not runs:
         raise ResumeNotAllowed(
