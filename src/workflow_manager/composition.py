@@ -5,10 +5,11 @@ A part that is chosen by a setting (the store, what executes) is chosen here, an
 
 from __future__ import annotations
 
-import contextlib
 import logging
+import tempfile
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 import apsw
 
@@ -20,7 +21,7 @@ from workflow_manager.clock import SystemClock
 from workflow_manager.database import Database, DataFolderInUse
 from workflow_manager.engine import EmbeddedStepFunctions
 from workflow_manager.manager import ManagerSettings, WorkflowManager
-from workflow_manager.settings import Settings
+from workflow_manager.settings import Settings, SettingsError, reason
 from workflow_manager.stepfunctions.arns import Arns
 from workflow_manager.stepfunctions.wire import create_wire
 from workflow_manager.store import Store
@@ -28,97 +29,103 @@ from workflow_manager.store.memory import MemoryStore
 from workflow_manager.store.sqlite import SqliteStore
 
 DATABASE = "workflow-manager.db"
-"""The file's name in the data folder."""
+"""The file in the data folder."""
 
 
 class CannotServe(Exception):
-    """The service cannot be put together; the message is one sentence that says why and what to do."""
+    """The address is taken, or the data folder is in use or unusable. The message is one sentence."""
 
 
 def run_server(settings: Settings, *, started: Callable[[str], None]) -> None:
-    """Serve until SIGINT or SIGTERM. ``started`` is told the address once requests are answered. Raises CannotServe."""
+    """Serve until SIGINT or SIGTERM. ``started`` is told the address as soon as requests are answered.
 
-    async def main() -> None:
-        async with service(settings) as running:
-            started(running.server.url)
-            await running.server.serve_until_signal()
-
-    configure_logging(level=getattr(logging, settings.log_level.upper()), style=settings.log_format)
-    run(main())
+    Raises CannotServe, SettingsError.
+    """
+    configure_logging(level=logging.getLevelNamesMapping()[settings.log_level.upper()], style=settings.log_format)
+    run(_serve(settings, started))
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
-    """A service that runs: its server, and the parts that tests look into."""
-
-    server: Server
-    manager: WorkflowManager
-    stepfunctions: EmbeddedStepFunctions
-    database: Database
+async def _serve(settings: Settings, started: Callable[[str], None]) -> None:
+    async with service(settings) as server:
+        started(server.url)
+        await server.serve_until_signal()
 
 
-@contextlib.asynccontextmanager
-async def service(settings: Settings) -> AsyncIterator[Service]:
-    """Run the service that the settings describe. Raises CannotServe."""
-    if settings.backend != "embedded":
-        raise CannotServe(f"the backend {settings.backend!r} is not available in this version; use embedded")
-    async with contextlib.AsyncExitStack() as stack:
-        database = _open(settings)
+@asynccontextmanager
+async def service(settings: Settings) -> AsyncIterator[Server]:
+    """A running server, and everything behind it; what was begun is finished or on disk when it is left.
+
+    With the memory store nothing outlives it: the engine's database is a temporary one.
+    Raises CannotServe, SettingsError.
+    """
+    if settings.backend == "aws":
+        raise SettingsError("the backend 'aws' is not there yet; use --backend embedded, which is the default")
+    async with AsyncExitStack() as stack:
+        if settings.store == "memory":
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wfm-")))
+        else:
+            folder = settings.data
+        database = _open(folder)
         stack.push_async_callback(database.close)
-        clock = SystemClock()
-        arns = Arns(region=settings.region, account=settings.account_id)
-        engine = EmbeddedStepFunctions(database, arns=arns, clock=clock)
         store: Store = MemoryStore() if settings.store == "memory" else SqliteStore(database)
-        manager = WorkflowManager(
-            store,
-            engine,
-            settings=ManagerSettings(
-                region=settings.region,
-                account_id=settings.account_id,
-                role_arn=settings.role_arn or f"arn:aws:iam::{settings.account_id}:role/workflow-manager",
-                environment=settings.environment,
-            ),
-            changes=engine,
-            clock=clock,
+        stack.push_async_callback(store.close)
+
+        engine = EmbeddedStepFunctions(
+            database, arns=Arns(region=settings.region, account=settings.account_id), clock=SystemClock()
         )
+        manager = WorkflowManager(store, engine, settings=manager_settings(settings), changes=engine)
+        await manager.start()  # listens before the engine tells what happened
+        stack.push_async_callback(manager.stop)
         await engine.start()
         stack.push_async_callback(engine.close)
-        await manager.start()
-        stack.push_async_callback(manager.stop)
-        api_settings = ApiSettings(
-            body_limit_bytes=settings.body_limit_bytes,
-            request_seconds=settings.request_seconds,
-            head_seconds=settings.head_seconds,
-            body_seconds=settings.body_seconds,
-            write_seconds=settings.write_seconds,
-            keep_alive_seconds=settings.keep_alive_seconds,
-            shutdown_seconds=settings.shutdown_seconds,
-        )
-        wire = create_wire(engine, max_body=settings.body_limit_bytes, body_timeout=settings.body_seconds)
+
+        limits = api_settings(settings)
         server = Server(
-            create_api(manager, settings=api_settings),
-            wire,
+            create_api(manager, settings=limits),
+            create_wire(engine, max_body=limits.body_limit_bytes, body_timeout=limits.body_seconds),
             host=settings.host,
             port=settings.port,
-            settings=api_settings,
+            settings=limits,
         )
         try:
             await server.start()
         except OSError as error:
             raise CannotServe(
-                f"cannot listen on {settings.host}:{settings.port} ({error.strerror or error}); choose another with --port"
+                f"cannot listen on {settings.host}:{settings.port} ({reason(error)}); "
+                "choose another address with --host and --port"
             ) from None
         stack.push_async_callback(server.stop)
-        yield Service(server, manager, engine, database)
+        yield server
 
 
-def _open(settings: Settings) -> Database:
+def manager_settings(settings: Settings) -> ManagerSettings:
+    return ManagerSettings(
+        region=settings.region,
+        account_id=settings.account_id,
+        role_arn=settings.role_arn or f"arn:aws:iam::{settings.account_id}:role/workflow-manager",
+        environment=settings.environment,
+    )
+
+
+def api_settings(settings: Settings) -> ApiSettings:
+    return ApiSettings(
+        body_limit_bytes=settings.body_limit_bytes,
+        request_seconds=settings.request_seconds,
+        head_seconds=settings.head_seconds,
+        body_seconds=settings.body_seconds,
+        write_seconds=settings.write_seconds,
+        keep_alive_seconds=settings.keep_alive_seconds,
+        shutdown_seconds=settings.shutdown_seconds,
+    )
+
+
+def _open(folder: Path) -> Database:
+    """Raises CannotServe."""
     try:
-        return Database(settings.data / DATABASE)
+        return Database(folder / DATABASE)
     except DataFolderInUse as error:
         raise CannotServe(str(error)) from None
     except (OSError, apsw.Error) as error:
-        reason = getattr(error, "strerror", None) or error
         raise CannotServe(
-            f"the data folder {settings.data} cannot be used: {reason}; choose another with --data"
+            f"the data folder {folder} cannot be used ({reason(error)}); choose another one with --data"
         ) from None

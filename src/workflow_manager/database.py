@@ -84,6 +84,8 @@ class Database:
             os.close(self._lock)
             raise
         self._cursor = self.writer.cursor()
+        self._inner = self.writer.cursor()
+        self._running = False  # operations, on the loop's thread
         self._queue: deque[tuple[Callable[[Batch], Any], asyncio.Future[Any]]] = deque()
         self._before_commit: list[Callable[[Batch], None]] = []
         self._flush_is_due = False
@@ -112,6 +114,20 @@ class Database:
             return self.reader.execute(sql, arguments).fetchall()
         except (apsw.BusyError, apsw.IOError, apsw.CantOpenError, apsw.FullError, apsw.LockedError) as error:
             raise DatabaseUnavailable(_why(error)) from None
+
+    def query(self, sql: str, arguments: tuple[Any, ...] | dict[str, Any] = ()) -> list[tuple[Any, ...]]:
+        """Rows as whoever asks may see them: within a batch what it has written so far, else committed data.
+
+        Raises DatabaseUnavailable outside a batch.
+        """
+        if self._running:
+            return self._inner.execute(sql, arguments).fetchall()
+        return self.read(sql, arguments)
+
+    def query_one(self, sql: str, arguments: tuple[Any, ...] | dict[str, Any] = ()) -> tuple[Any, ...] | None:
+        """The first row that ``query`` has, or None."""
+        rows = self.query(sql, arguments)
+        return rows[0] if rows else None
 
     # ------------------------------------------------------------------ writes
 
@@ -146,7 +162,11 @@ class Database:
         batch = Batch(self._cursor)
         answers: list[tuple[asyncio.Future[Any], Any, BaseException | None]] = []
         try:
-            self._run(batch, answers)
+            self._running = True
+            try:
+                self._run(batch, answers)
+            finally:
+                self._running = False
             if self._flush_seconds > SLOW_FLUSH_SECONDS:
                 loop = asyncio.get_running_loop()
                 self._committing = committing = loop.create_future()

@@ -119,9 +119,11 @@ class Api:
             body = await _read_body(receive, settings.body_limit_bytes) if operation.body is not None else b""
             request = Request(scope, body=body, depth_limit=settings.depth_limit, request_id=request_id)
             try:
-                async with asyncio.timeout(settings.request_seconds):
+                async with asyncio.timeout(settings.request_seconds) as deadline:
                     answer = await operation.handler(self._manager, request)
             except TimeoutError:
+                if not deadline.expired():
+                    raise
                 raise errors.RequestTimedOut from None
         except Exception as error:  # noqa: BLE001 - told to the client and logged
             return errors.reply_to(error, request_id)

@@ -39,7 +39,7 @@ def read_json(body: bytes, *, depth_limit: int) -> Any:
             if isinstance(error, msgspec.ValidationError) or "trailing characters" not in str(error):
                 raise
             value = _decode(_without_tail(body))
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidRequest(f"the body is not JSON: {error}") from None
     except RecursionError:
         raise too_deep(depth_limit) from None
@@ -82,8 +82,9 @@ def check_depth(value: Any, limit: int) -> None:
         ]
         if not level:
             return
-    raise too_deep(limit)
+    if level:
+        raise too_deep(limit)
 
 
 def too_deep(limit: int) -> InvalidRequest:
-    return InvalidRequest(f"the body is nested deeper than {limit} levels: give it fewer")
+    return InvalidRequest(f"nested deeper than {limit} levels: give it fewer")

@@ -157,6 +157,20 @@ class Workflow(Struct, rename="camel", omit_defaults=True, kw_only=True):
     ] = False
 
 
+class Event(Struct, omit_defaults=True, kw_only=True):
+    """One server-sent event of a workflow's stream."""
+
+    event: Annotated[str, Meta(description="`history` or `workflow`.", examples=["history"])]
+    id: Annotated[str, Meta(description="Of the history event; `workflow` has none.", examples=["1"])] = ""
+    data: Annotated[
+        str,
+        Meta(
+            description="JSON: an event as the Step Functions API spells it, or a `Workflow` without what can be large.",
+            examples=['{"timestamp":1508955063.35,"type":"ExecutionStarted","id":1,"previousEventId":0}'],
+        ),
+    ]
+
+
 class Diagnostic(Struct, omit_defaults=True, kw_only=True):
     """One fault of a definition."""
 

@@ -39,10 +39,11 @@ LAST_EVENT_ID: Parameter[int | None] = Parameter(
     description="The same, as browsers say it when they connect again; goes before `after`.",
     example=5,
 )
-EXAMPLE = (
-    'event: workflow\ndata: {"id": "0b3a8a2e-8f0c-4f0e-9a51-3a3d0c0c5a2b", "status": "running"}\n\n'
-    'id: 1\nevent: history\ndata: {"timestamp": 1508955063.35, "type": "ExecutionStarted", "id": 1, "previousEventId": 0}\n\n'
-)
+EXAMPLE = {
+    "event": "history",
+    "id": "1",
+    "data": '{"timestamp":1508955063.35,"type":"ExecutionStarted","id":1,"previousEventId":0}',
+}
 
 
 async def get_workflow_events(manager: WorkflowManager, request: Request) -> EventStream:
@@ -75,6 +76,7 @@ OPERATIONS = (
         answer=Answer(
             status=200,
             description="A stream of events.",
+            kind=documents.Event,
             content_type="text/event-stream",
             example=EXAMPLE,
         ),

@@ -150,9 +150,7 @@ def _answer(answer: Answer, schema_of: dict[Any, dict[str, Any]]) -> dict[str, A
             name: {"description": description, "schema": {"type": "string"}} for name, description in headers.items()
         },
     }
-    if answer.content_type != "application/json":
-        document["content"] = {answer.content_type: {"schema": {"type": "string"}, "example": answer.example}}
-    elif answer.kind is not None:
+    if answer.kind is not None:
         document["content"] = {answer.content_type: {"schema": schema_of[answer.kind], "example": answer.example}}
     return document
 

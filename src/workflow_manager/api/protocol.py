@@ -18,6 +18,9 @@ from workflow_manager.api.settings import ApiSettings
 WRITE_PROGRESS_BYTES = 16 * 1024
 """A client that takes less than this per ``write_seconds`` of what waits for it is stuck."""
 
+DISCARD_SECONDS = 1.0
+"""How long what a refused client sends on is thrown away."""
+
 
 def protocol_with(settings: ApiSettings) -> type[HttpToolsProtocol]:
     """The protocol class for uvicorn, which makes one object per connection and passes no settings of ours on."""
@@ -35,27 +38,28 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(*arguments, **keywords)
         self._reading: asyncio.TimerHandle | None = None  # deadline of the head or body that is being received
         self._writing: asyncio.TimerHandle | None = None  # when to look whether the client has taken something
-        self._closing: asyncio.TimerHandle | None = None  # when to give up on the last bytes of a closed connection
+        self._discarding: asyncio.TimerHandle | None = None  # when to close on a client that was refused
         self._unsent = 0
         self._head_bytes = 0
         self._in_head = True
+        self._refused = False
 
     # ------------------------------------------------------------------ connection
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._expect_head()
+        self._deadline(self.bounds.head_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        for timer in (self._reading, self._writing, self._closing):
+        for timer in (self._reading, self._writing, self._discarding):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
 
     def _linger(self) -> None:
-        """The connection is closed once its last bytes are taken, but not waited for forever."""
-        if self._closing is None:
-            self._closing = self.loop.call_later(self.bounds.write_seconds, self.transport.abort)
+        """The connection closes once its last bytes are taken; see that they are."""
+        if self._writing is None:
+            self._watch()
 
     def timeout_keep_alive_handler(self) -> None:
         super().timeout_keep_alive_handler()
@@ -63,34 +67,40 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        if self._reading is not None and not self._in_head:  # the body of the next one is read from now on
+            self._deadline(self.bounds.body_seconds)
         if self.transport.is_closing():
             self._linger()
 
     # ------------------------------------------------------------------ receiving
 
     def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
         if self._in_head:
             self._head_bytes += len(data)
-            if self._reading is None:  # the first bytes of a further request
-                self._expect_head()
         super().data_received(data)
-        if self._in_head and self._head_bytes > self.bounds.head_limit_bytes and not self.transport.is_closing():
+        if self._refused:
+            return
+        if self._in_head and self._head_bytes > self.bounds.head_limit_bytes:
             limit = self.bounds.head_limit_bytes
             self._refuse(431, "InvalidRequest", f"request line and headers are longer than {limit} bytes")
+        elif self._reading is None:  # a request that is there whole, as most are, costs no timer
+            if not self._in_head:
+                self._deadline(self.bounds.body_seconds)
+            elif self._head_bytes:
+                self._deadline(self.bounds.head_seconds)
 
     def on_headers_complete(self) -> None:
+        super().on_headers_complete()
         self._in_head = False
         self._head_bytes = 0
-        super().on_headers_complete()
-        self._deadline(self.bounds.body_seconds)
+        self._deadline(None)
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._in_head = True
         self._deadline(None)
-
-    def _expect_head(self) -> None:
-        self._deadline(self.bounds.head_seconds)
 
     def _deadline(self, seconds: float | None) -> None:
         if self._reading is not None:
@@ -99,29 +109,33 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _too_slow(self) -> None:
         self._reading = None
-        if self.transport.is_closing():
-            return
-        if self.flow.read_paused:  # it is we who do not read: a request before this one is being answered
+        if self.pipeline or self.flow.read_paused:  # it is we who do not read: another request is being answered
             self._deadline(self.bounds.body_seconds)
             return
         self._refuse(408, "RequestTimeout", "the request took too long to arrive")
 
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(400, "InvalidRequest", f"this is not HTTP: {msg}")
+
     def _refuse(self, status: int, code: str, message: str) -> None:
-        """Answer without the application, unless it has begun to answer, and close."""
+        """Answer without the application, unless an answer is under way, and close.
+
+        What the client still sends is thrown away for a moment: closing on unread data would take the answer from it.
+        """
+        self._refused = True
+        self._deadline(None)
         pending = self.cycle is not None and not self.cycle.response_complete
-        if not (pending and (self.cycle.response_started or self._in_head)):
+        if not pending if self._in_head else pending and not self.cycle.response_started:
             self._answer(status, code, message)
-        self.transport.close()
-        self._linger()
+            if self.transport.can_write_eof():
+                self.transport.write_eof()
+            self._discarding = self.loop.call_later(DISCARD_SECONDS, self.transport.abort)
+        else:
+            self.transport.close()
+            self._linger()
         if pending:  # the application hears that its client is gone
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-
-    def send_400_response(self, msg: str) -> None:
-        if self.cycle is None or self.cycle.response_complete:
-            self._answer(400, "InvalidRequest", f"this is not HTTP: {msg}")
-        self.transport.close()
-        self._linger()
 
     def _answer(self, status: int, code: str, message: str) -> None:
         content = body(code, message)
@@ -139,11 +153,12 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._watch()
+        if self._writing is None:
+            self._watch()
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self._writing is not None:
+        if self._writing is not None and not self.transport.is_closing():
             self._writing.cancel()
             self._writing = None
 

@@ -63,7 +63,7 @@ def dispatch(api: Api, wire: Application | None) -> Application:
 _STOPPING = Reply(
     503,
     msgspec.json.encode(
-        {"__type": "ServiceUnavailable", "code": "ServerStopping", "message": "the server stops; try again"}
+        {"__type": "ServiceUnavailable", "code": "StorageUnavailable", "message": "the server stops; try again"}
     ),
     headers=((b"retry-after", b"1"), (b"x-content-type-options", b"nosniff")),
 )

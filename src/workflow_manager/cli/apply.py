@@ -164,8 +164,8 @@ def _tell(
         return
     would = "would be " if dry_run else ""
     at.output.show(f"{document.name}: {would}{action} (v{version})", style=STYLES[action])
-    for line in diff:
-        at.output.show(line, style=_diff_style(line))
+    for changed in diff:
+        at.output.show(changed, style=_diff_style(changed))
 
 
 def _diff_style(line: str) -> str | None:
@@ -175,9 +175,7 @@ def _diff_style(line: str) -> str | None:
 
 
 def _complain(at: Session, document: DefinitionDocument, message: str, diagnostics: Sequence[dict[str, Any]]) -> None:
-    import sys
-
-    from workflow_manager.cli.main import diagnostic_line
+    from workflow_manager.cli.exits import complain, diagnostic_line
 
     if at.output.json:
         at.output.line(
@@ -189,6 +187,6 @@ def _complain(at: Session, document: DefinitionDocument, message: str, diagnosti
                 "diagnostics": list(diagnostics),
             }
         )
-    print(f"wfm: {document.place}: {document.name}: {message}", file=sys.stderr)
-    for diagnostic in diagnostics:
-        print(diagnostic_line(diagnostic), file=sys.stderr)
+    if diagnostics:
+        message = f"has {len(diagnostics)} {'fault' if len(diagnostics) == 1 else 'faults'}"
+    complain(f"{document.place}: {document.name}: {message}", *map(diagnostic_line, diagnostics))

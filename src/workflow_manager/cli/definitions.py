@@ -19,7 +19,7 @@ def definitions(
     server: Server = None,
     json: Json = False,
 ) -> None:
-    """List definitions, the versions of one, or show one version as it was applied."""
+    """List definitions, the versions of one, or show one version."""
     name, version = split_version(name) if name else (None, None)
     with session(server, json) as at:
         if name is not None and version is not None:

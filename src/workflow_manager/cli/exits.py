@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import sys
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 
 
@@ -34,3 +36,17 @@ class Problem(Exception):
 
 def usage(message: str) -> Problem:
     return Problem(message, ExitCode.USAGE)
+
+
+def complain(message: str, *details: str) -> None:
+    """Write to standard error."""
+    with contextlib.suppress(BrokenPipeError):
+        sys.stderr.write("\n".join((f"wfm: {message}", *details, "")))
+
+
+def diagnostic_line(diagnostic: Mapping[str, object]) -> str:
+    """A fault of a definition: where, what, and its code."""
+    where = diagnostic.get("location") or ""
+    message = diagnostic.get("message") or ""
+    code = diagnostic.get("code") or ""
+    return f"  {where}: {message} ({code})" if where else f"  {message} ({code})"

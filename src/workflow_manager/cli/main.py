@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from workflow_manager.cli.exits import ExitCode, Problem
+from workflow_manager.cli.exits import ExitCode, Problem, complain, diagnostic_line
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -26,7 +26,7 @@ def run(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.FAILED
     if code == ExitCode.INTERRUPTED:
-        _complain("interrupted")
+        complain("interrupted")
     return code
 
 
@@ -41,19 +41,19 @@ def _invoke(arguments: Sequence[str]) -> int:
         context = getattr(error, "ctx", None)
         message = error.format_message().strip().rstrip(".")
         command = context.command_path if context is not None else "wfm"
-        _complain(f"{message[:1].lower()}{message[1:]}; see {command} --help")
+        complain(f"{message[:1].lower()}{message[1:]}; see {command} --help")
         return error.exit_code
     except Problem as problem:
-        _complain(problem.message, *problem.details)
+        complain(problem.message, *problem.details)
         return problem.code
     except typer.Abort:
         return ExitCode.INTERRUPTED
     except Exception as error:
-        problem = _problem(error)
-        if problem is None:
+        known = _problem(error)
+        if known is None:
             raise
-        _complain(problem.message, *problem.details)
-        return problem.code
+        complain(known.message, *known.details)
+        return known.code
     return result if isinstance(result, int) else ExitCode.OK
 
 
@@ -70,18 +70,3 @@ def _problem(error: Exception) -> Problem | None:
     if (files := module("workflow_manager.definition_files")) and isinstance(error, files.DefinitionFileError):
         return Problem(str(error))
     return None
-
-
-def diagnostic_line(diagnostic: dict[str, object]) -> str:
-    """A fault of a definition: where, what, and its code."""
-    where = diagnostic.get("location") or ""
-    message = diagnostic.get("message") or ""
-    code = diagnostic.get("code") or ""
-    return f"  {where}: {message} ({code})" if where else f"  {message} ({code})"
-
-
-def _complain(message: str, *details: str) -> None:
-    try:
-        print(f"wfm: {message}", *details, sep="\n", file=sys.stderr)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())

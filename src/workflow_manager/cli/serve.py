@@ -2,75 +2,83 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from workflow_manager.cli.exits import ExitCode, Problem
+from workflow_manager.settings import Settings, is_loopback, load, options
+
+SETTINGS = options(Settings)
 
 
-def _option(name: str, *short: str) -> Any:
-    """The flag of a setting, with what settings.py says about it."""
-    from workflow_manager.settings import Settings, options
-
-    setting = options(Settings)[name]
-    default = f"default: {setting.default}" if str(setting.default) else "empty by default"
-    choices = f" One of {', '.join(setting.choices)}." if setting.choices else ""
+def setting(name: str) -> Any:
+    """The flag of a setting, with what settings.py says about it. Values stay text here, so that all sources agree."""
+    option = SETTINGS[name]
+    default = f"default: {option.default}" if str(option.default) else "default: empty"
     return typer.Option(
-        setting.flag,
-        *short,
-        metavar="|".join(setting.choices) or None,
-        help=f"{setting.description}{choices if not setting.choices else ''} [{setting.variable}; {default}]",
+        option.flag,
+        metavar="|".join(option.choices) or option.name.rsplit("_", 1)[-1].upper(),
+        help=f"{option.description} [{option.variable}; {default}]",
         show_default=False,
     )
 
 
 def serve(
-    host: Annotated[str | None, _option("host")] = None,
-    port: Annotated[int | None, _option("port", "-p")] = None,
-    data: Annotated[str | None, _option("data", "-d")] = None,
-    backend: Annotated[str | None, _option("backend")] = None,
-    store: Annotated[str | None, _option("store")] = None,
-    region: Annotated[str | None, _option("region")] = None,
-    account_id: Annotated[str | None, _option("account_id")] = None,
-    role_arn: Annotated[str | None, _option("role_arn")] = None,
-    environment: Annotated[str | None, _option("environment")] = None,
-    log_level: Annotated[str | None, _option("log_level")] = None,
-    log_format: Annotated[str | None, _option("log_format")] = None,
-    body_limit_bytes: Annotated[int | None, _option("body_limit_bytes")] = None,
-    request_seconds: Annotated[float | None, _option("request_seconds")] = None,
-    head_seconds: Annotated[float | None, _option("head_seconds")] = None,
-    body_seconds: Annotated[float | None, _option("body_seconds")] = None,
-    write_seconds: Annotated[float | None, _option("write_seconds")] = None,
-    keep_alive_seconds: Annotated[float | None, _option("keep_alive_seconds")] = None,
-    shutdown_seconds: Annotated[float | None, _option("shutdown_seconds")] = None,
+    host: Annotated[str | None, setting("host")] = None,
+    port: Annotated[str | None, setting("port")] = None,
+    data: Annotated[str | None, setting("data")] = None,
+    backend: Annotated[str | None, setting("backend")] = None,
+    store: Annotated[str | None, setting("store")] = None,
+    region: Annotated[str | None, setting("region")] = None,
+    account_id: Annotated[str | None, setting("account_id")] = None,
+    role_arn: Annotated[str | None, setting("role_arn")] = None,
+    environment: Annotated[str | None, setting("environment")] = None,
+    log_level: Annotated[str | None, setting("log_level")] = None,
+    log_format: Annotated[str | None, setting("log_format")] = None,
+    body_limit_bytes: Annotated[str | None, setting("body_limit_bytes")] = None,
+    request_seconds: Annotated[str | None, setting("request_seconds")] = None,
+    head_seconds: Annotated[str | None, setting("head_seconds")] = None,
+    body_seconds: Annotated[str | None, setting("body_seconds")] = None,
+    write_seconds: Annotated[str | None, setting("write_seconds")] = None,
+    keep_alive_seconds: Annotated[str | None, setting("keep_alive_seconds")] = None,
+    shutdown_seconds: Annotated[str | None, setting("shutdown_seconds")] = None,
     config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Settings file. [WFM_CONFIG; default: wfm.toml, if it is there]")
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            help="Settings file [WFM_CONFIG; default: wfm.toml, if it is there].",
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
-    """Start the server: the HTTP API, its documentation, and the Step Functions API, on one port.
+    """Start the server.
 
-    A setting comes from its flag, else from the environment, else from the settings file, else it has its default.
+    A setting comes from its flag, else from its environment variable, else from the settings file, which spells it
+    like the flag with underscores (log_level = "debug").
     """
-    flags = {name: value for name, value in locals().items() if name != "config"}
-    from workflow_manager.composition import CannotServe, run_server
-    from workflow_manager.settings import Settings, is_loopback, load
-
+    flags = {name: value for name, value in locals().items() if name in SETTINGS}
     settings = load(Settings, flags, file=config)
+    from workflow_manager.composition import CannotServe, run_server
 
-    def started(url: str) -> None:
-        if not is_loopback(settings.host):
-            typer.echo(
-                f"wfm: warning: listening on {settings.host}, which other machines may reach, without authentication",
-                err=True,
-            )
+    if not is_loopback(settings.host):
         typer.echo(
-            f"workflow-manager listens on {url} (documentation: {url}/docs; Step Functions endpoint_url: {url}); "
-            f"its data is in {settings.data}"
+            f"wfm: warning: {settings.host} may be reached from other machines, and there is no authentication yet: "
+            "whoever reaches the port can do everything",
+            err=True,
         )
-
     try:
-        run_server(settings, started=started)
+        run_server(settings, started=lambda url: announce(settings, url))
     except CannotServe as error:
         raise Problem(str(error), ExitCode.FAILED) from None
+
+
+def announce(settings: Settings, url: str) -> None:
+    """Say that requests are answered now, and what a person needs to send some."""
+    where = "memory" if settings.store == "memory" else os.path.relpath(settings.data)
+    typer.echo(f"serving on {url} (boto3: endpoint_url={url!r}; docs: {url}/docs), data in {where}")
+    sys.stdout.flush()

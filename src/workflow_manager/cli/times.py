@@ -14,22 +14,21 @@ EXPECTED = "a time (2026-03-01T09:30:00Z), a day (2026-03-01), or an age (90s, 3
 
 def parse_time(text: str, now: datetime) -> datetime:
     """A time as RFC 3339, a day (its beginning in UTC), or how long ago. Raises ValueError saying what is expected."""
-    age = _AGE.fullmatch(text.strip())
+    text = text.strip()
+    age = _AGE.fullmatch(text)
     try:
         if age is not None:
             return now - timedelta(seconds=int(age[1]) * UNITS[age[2]])
-        moment = datetime.fromisoformat(text.strip())
-        if moment.tzinfo is None:
-            if not _DAY.fullmatch(text.strip()):
-                raise ValueError(f"{text!r} lacks an offset from UTC; write {text}Z, or with +01:00")
-            moment = moment.replace(tzinfo=UTC)
-        return moment.astimezone(UTC)
+        if _DAY.fullmatch(text):
+            text += "T00:00:00Z"
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
     except OverflowError:
         raise ValueError(f"{text!r} is too far away; expected {EXPECTED}") from None
-    except ValueError as error:
-        if "offset" in str(error):
-            raise
+    except ValueError:
         raise ValueError(f"{text!r} is no time; expected {EXPECTED}") from None
+    raise ValueError(f"{text!r} lacks its offset from UTC; write {text}Z, or {text}+01:00")
 
 
 def is_set(moment: datetime) -> bool:

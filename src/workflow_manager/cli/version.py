@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import typer
+
 
 def version() -> None:
     """Say which version this is."""
     from importlib.metadata import version as installed
 
-    print(f"wfm {installed('workflow-manager')}")
+    typer.echo(f"wfm {installed('workflow-manager')}")

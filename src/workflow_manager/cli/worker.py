@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from workflow_manager.cli.exits import usage
-from workflow_manager.cli.options import Namespace, Server
-
-AWS_ENDPOINTS = ("AWS_ENDPOINT_URL_SFN", "AWS_ENDPOINT_URL")
+from workflow_manager.cli.options import Namespace
 
 
 def worker(

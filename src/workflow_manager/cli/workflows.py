@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from workflow_manager.cli.definitions import split_version
-from workflow_manager.cli.exits import ExitCode, usage
+from workflow_manager.cli.exits import usage
 from workflow_manager.cli.options import Follow, Json, Namespace, Server, Tags, WorkflowId
 from workflow_manager.cli.session import now, parse_tags, session
 from workflow_manager.cli.times import parse_time

@@ -16,7 +16,8 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from functools import partial
+from typing import TypeAlias
 
 import msgspec
 
@@ -69,7 +70,8 @@ class Activities:
         self._arns = arns
         self._runner = runner
         self._long_poll = long_poll_seconds
-        self._read: Callable[..., Any] = database.writer.cursor().execute
+        self._query = database.query
+        self._query_one = database.query_one
         self._pollers: dict[str, deque[Poller]] = {}
         self._scheduled: dict[str, list[tuple[Execution, TaskCall]]] = {}  # by the batch that is being written
         self._next_seq = 1
@@ -77,7 +79,7 @@ class Activities:
     def open(self) -> None:
         """What was being handed over when the process ended is handed to the next poller."""
         self._database.writer.execute("UPDATE activity_task SET state = ? WHERE state = ?", (REQUEUED, HANDED))
-        ((last,),) = self._read("SELECT coalesce(max(seq), 0) FROM activity_task").fetchall()
+        ((last,),) = self._query("SELECT coalesce(max(seq), 0) FROM activity_task")
         self._next_seq = last + 1
 
     # ------------------------------------------------------------------------------------------ activities
@@ -166,6 +168,13 @@ class Activities:
                 )
                 if poller is not None:
                     self._hand(batch, poller, arn, row[0], row[1], row[2], call.token, call.arguments)
+                else:
+                    batch.after_commit(partial(self._offer, arn))
+
+    def _offer(self, arn: str) -> None:
+        """Tasks have been queued; pollers that came while they were being written do not know."""
+        if self._pollers.get(arn):
+            self._forget_failure(self._database.submit(lambda batch: self._serve(batch, arn)))
 
     def _seq(self) -> int:
         self._next_seq += 1
@@ -228,7 +237,7 @@ class Activities:
 
     def _queued(self, arn: str) -> bool:
         sql = "SELECT 1 FROM activity_task WHERE activity = ? AND state < 2 LIMIT 1"
-        return bool(self._read(sql, (arn,)).fetchall())
+        return bool(self._query(sql, (arn,)))
 
     def _serve(self, batch: Batch, arn: str) -> None:
         """Give queued tasks to the pollers that wait, oldest first on both sides."""

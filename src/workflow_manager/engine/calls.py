@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from email.utils import formatdate
 from typing import Any
 
@@ -49,7 +49,8 @@ class Calls:
         self._versions = versions
         self._activities = activities
         self._integrations = integrations
-        self._read: Callable[..., Any] = database.writer.cursor().execute
+        self._query = database.query
+        self._query_one = database.query_one
         self._slots = asyncio.Semaphore(MAX_INVOCATIONS)
         self._running: set[asyncio.Task[None]] = set()
         runner.on_call = self.call
@@ -137,11 +138,11 @@ class Calls:
 
     def _execution_id(self, arn: str) -> int | None:
         parsed = parse(arn, "execution")
-        row = self._read(
+        row = self._query_one(
             "SELECT execution.id FROM execution JOIN state_machine ON state_machine.id = machine "
             "WHERE state_machine.name = ? AND execution.name = ?",
             (parsed.name, parsed.execution_name),
-        ).fetchone()
+        )
         return int(row[0]) if row is not None else None
 
     # ------------------------------------------------------------------------------------------ integrations
@@ -195,7 +196,7 @@ class Calls:
 
     def open(self) -> None:
         """Call again what was being called when the process ended."""
-        rows = self._read("SELECT execution, frame, event, arguments, token FROM invocation").fetchall()
+        rows = self._query("SELECT execution, frame, event, arguments, token FROM invocation")
         for execution_id, frame, event, arguments, token in rows:
             execution = self._runner.live.get(execution_id)
             at = execution.frames.get(frame) if execution is not None else None

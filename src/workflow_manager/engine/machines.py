@@ -74,7 +74,8 @@ class Machines:
         self._arns = arns
         self._runner = runner
         self._services = services
-        self._read: Callable[..., Any] = database.writer.cursor().execute
+        self._query = database.query
+        self._query_one = database.query_one
         self._known: dict[str, Machine] = {}
         self.publish: Callable[[Batch, Machine, str | None], tuple[str, float]]
         """Set by whoever keeps the versions (versions.py)."""
@@ -98,17 +99,17 @@ class Machines:
         return machine if machine is not None and machine.status == "ACTIVE" else None
 
     def _load(self, name: str) -> Machine | None:
-        row = self._read(
+        row = self._query_one(
             "SELECT id, name, status, definition, role_arn, type, created, updated, revision, settings "
             "FROM state_machine WHERE name = ?",
             (name,),
-        ).fetchone()
+        )
         if row is None:
             return None
         arn = self._arns.state_machine(name)
-        tagged = self._read(
+        tagged = self._query_one(
             "SELECT 1 FROM tag WHERE arn = ? AND key = 'application' AND value = 'workflow-manager'", (arn,)
-        ).fetchone()
+        )
         machine, _, status, definition, role_arn, kind, created, updated, revision, settings = row
         return Machine(
             machine,
@@ -131,8 +132,9 @@ class Machines:
         return str(text)
 
     def _changes(self, batch: Batch, name: str) -> None:
-        """Read the state machine again, now and if this batch is rolled back."""
+        """Read the state machine again: in this batch, and after it, when others may have read what it was before."""
         self._known.pop(name, None)
+        batch.after_commit(lambda: self._known.pop(name, None))
         batch.after_rollback(lambda: self._known.pop(name, None))
 
     # ------------------------------------------------------------------------------------------ checking
@@ -236,7 +238,7 @@ class Machines:
         batch.execute(f"DELETE FROM machine_alias {of_name}", (name,))  # noqa: S608 - a constant
 
     def _same(self, machine: Machine, definition: str) -> bool:
-        ((text,),) = self._read("SELECT text FROM definition WHERE id = ?", (machine.definition,)).fetchall()
+        ((text,),) = self._query("SELECT text FROM definition WHERE id = ?", (machine.definition,))
         return bool(text == definition)
 
     def _definition(self, batch: Batch, text: str) -> int:

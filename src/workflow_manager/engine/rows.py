@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import Any
 
-import apsw
 import msgspec
 
-from workflow_manager.database import Batch
+from workflow_manager.database import Batch, Database
 from workflow_manager.engine.data import Data
 from workflow_manager.engine.frames import ROOT, Execution, pack, pack_aside, unpack
 from workflow_manager.engine.schema import SHIFT
@@ -29,8 +26,8 @@ class LiveExecutions:
     memory is forgotten (``forget``) and read again.
     """
 
-    def __init__(self, writer: apsw.Connection, machine_names: MachineNames) -> None:
-        self._read: Callable[..., Any] = writer.cursor().execute
+    def __init__(self, database: Database, machine_names: MachineNames) -> None:
+        self._query = database.query
         self._cache: OrderedDict[int, Execution] = OrderedDict()
         self._machine_names = machine_names
 
@@ -46,13 +43,14 @@ class LiveExecutions:
         return self._load(execution_id)
 
     def _load(self, execution_id: int) -> Execution | None:
-        row = self._read(
-            "SELECT machine, name, role_arn, definition, start, input, parent, status FROM execution WHERE id = ?",
+        rows = self._query(
+            "SELECT machine, name, role_arn, definition, start, input, parent FROM execution "
+            "WHERE id = ? AND status = 'RUNNING'",
             (execution_id,),
-        ).fetchone()
-        if row is None or row[7] != "RUNNING":
+        )
+        if not rows:
             return None
-        machine, name, role_arn, definition, start, text, parent, _ = row
+        machine, name, role_arn, definition, start, text, parent = rows[0]
         machine_name = self._machine_names.name_of(machine)
         execution = Execution(
             execution_id,
@@ -67,10 +65,8 @@ class LiveExecutions:
             msgspec.json.decode(parent, type=tuple[int, int, int]) if parent is not None else None,
         )
         first, beyond = execution_id << SHIFT, (execution_id + 1) << SHIFT
-        asides = dict(self._read("SELECT key, body FROM aside WHERE key >= ? AND key < ?", (first, beyond)).fetchall())
-        for key, body in self._read(
-            "SELECT key, body FROM frame WHERE key >= ? AND key < ?", (first, beyond)
-        ).fetchall():
+        asides = dict(self._query("SELECT key, body FROM aside WHERE key >= ? AND key < ?", (first, beyond)))
+        for key, body in self._query("SELECT key, body FROM frame WHERE key >= ? AND key < ?", (first, beyond)):
             frame_id = key - first
             execution.frames[frame_id] = unpack(execution, frame_id, body, asides.get(key))
         self._keep(execution)
@@ -137,15 +133,15 @@ class LiveExecutions:
 class MachineNames:
     """State machines' names by row id, and the ARNs made from them."""
 
-    def __init__(self, writer: apsw.Connection, arns: Arns) -> None:
-        self._read: Callable[..., Any] = writer.cursor().execute
+    def __init__(self, database: Database, arns: Arns) -> None:
+        self._query = database.query
         self._names: dict[int, str] = {}
         self._arns = arns
 
     def name_of(self, machine: int) -> str:
         name = self._names.get(machine)
         if name is None:
-            ((name,),) = self._read("SELECT name FROM state_machine WHERE id = ?", (machine,)).fetchall()
+            ((name,),) = self._query("SELECT name FROM state_machine WHERE id = ?", (machine,))
             self._names[machine] = name
         return name
 

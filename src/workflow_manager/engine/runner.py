@@ -11,7 +11,7 @@ import random
 import uuid
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -52,8 +52,9 @@ class Runner:
         self.clock = clock
         self.limits = limits
         self.region = region
-        self._read: Callable[..., Any] = database.writer.cursor().execute
-        self.live = LiveExecutions(database.writer, names)
+        self._query = database.query
+        self._query_one = database.query_one
+        self.live = LiveExecutions(database, names)
         self._programs: OrderedDict[int, Program] = OrderedDict()
         self._work: deque[tuple[int, Stimulus]] = deque()
         self._working = False
@@ -69,16 +70,16 @@ class Runner:
 
     def open(self) -> None:
         """Read what there is to know at start; its cost does not grow with the executions that wait."""
-        ((last,),) = self._read("SELECT coalesce(max(id), 0) FROM execution").fetchall()
+        ((last,),) = self._query("SELECT coalesce(max(id), 0) FROM execution")
         self.next_execution = last + 1
-        ((self.next_due,),) = self._read("SELECT min(due) FROM timer").fetchall()
+        ((self.next_due,),) = self._query("SELECT min(due) FROM timer")
 
     # ------------------------------------------------------------------------------------------ programs
 
     def program(self, definition: int) -> Program:
         program = self._programs.get(definition)
         if program is None:
-            ((text,),) = self._read("SELECT text FROM definition WHERE id = ?", (definition,)).fetchall()
+            ((text,),) = self._query("SELECT text FROM definition WHERE id = ?", (definition,))
             program = compile_definition(text)
             self.keep_program(definition, program)
         else:
@@ -165,9 +166,9 @@ class Runner:
         return answer
 
     def _already(self, machine: Machine, name: str, data: Data, arn: str, *, waited_for: bool) -> tuple[str, float]:
-        ((status, start, before),) = self._read(
+        ((status, start, before),) = self._query(
             "SELECT status, start, input FROM execution WHERE machine = ? AND name = ?", (machine.id, name)
-        ).fetchall()
+        )
         if (
             not waited_for
             and status == "RUNNING"
@@ -244,10 +245,10 @@ class Runner:
         """Put a status change into the outbox, for executions of the state machines that are listened to."""
         if tracked is None:
             tracked = bool(
-                self._read(
+                self._query(
                     "SELECT 1 FROM tag WHERE arn = ? AND key = 'application' AND value = 'workflow-manager'",
                     (execution.machine_arn,),
-                ).fetchall()
+                )
             )
         if not tracked:
             return
@@ -291,16 +292,16 @@ class Runner:
 
     def fire_timers(self, batch: Batch) -> None:
         """Take the timers that are due, oldest first, up to a bound; learn when the next one is."""
-        due = self._read(
+        due = self._query(
             "SELECT execution, frame, kind FROM timer WHERE due <= ? ORDER BY due LIMIT ?",
             (self.now(), TIMERS_PER_BATCH),
-        ).fetchall()
+        )
         for execution_id, frame, kind in due:
             if not self.take(batch, execution_id, TimerFired(frame, kind)):
                 batch.execute(
                     "DELETE FROM timer WHERE execution = ? AND frame = ? AND kind = ?", (execution_id, frame, kind)
                 )
-        ((self.next_due,),) = self._read("SELECT min(due) FROM timer").fetchall()
+        ((self.next_due,),) = self._query("SELECT min(due) FROM timer")
 
     # ------------------------------------------------------------------------------------------ stopping
 

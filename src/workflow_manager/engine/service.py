@@ -77,7 +77,7 @@ class EmbeddedStepFunctions:
         database.migrate(SCHEMA)
         self._database = database
         self._clock = clock
-        names = MachineNames(database.writer, arns)
+        names = MachineNames(database, arns)
         self._runner = Runner(database, names, clock, limits or Limits(), arns.region)
         own: dict[str, Integration] = {SERVICE: OwnApi(self)}
         integrations = own | dict(integrations or {})

@@ -6,7 +6,6 @@ Source: SFN developer guide, "Managing continuous deployments with versions and 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -36,7 +35,8 @@ class Versions:
         self._arns = arns
         self._runner = runner
         self._machines = machines
-        self._read: Callable[..., Any] = database.writer.cursor().execute
+        self._query = database.query
+        self._query_one = database.query_one
 
     # ------------------------------------------------------------------------------------------ versions
 
@@ -104,11 +104,11 @@ class Versions:
 
     def _version(self, machine: Machine, version: int) -> tuple[Machine, str | None] | None:
         """(the state machine as it was published, the version's description)."""
-        row = self._read(
+        row = self._query_one(
             "SELECT definition, role_arn, settings, revision, description, created FROM machine_version "
             "WHERE machine = ? AND version = ?",
             (machine.id, version),
-        ).fetchone()
+        )
         if row is None:
             return None
         definition, role_arn, settings, revision, description, created = row
@@ -192,9 +192,7 @@ class Versions:
     # ------------------------------------------------------------------------------------------ aliases
 
     def _routes_of(self, machine: Machine, alias: str) -> list[tuple[str, int]]:
-        row = self._read(
-            "SELECT routing FROM machine_alias WHERE machine = ? AND name = ?", (machine.id, alias)
-        ).fetchone()
+        row = self._query_one("SELECT routing FROM machine_alias WHERE machine = ? AND name = ?", (machine.id, alias))
         return [(r.state_machine_version_arn, r.weight) for r in _routes(row[0])] if row is not None else []
 
     def _check_routes(self, routes: list[t.RoutingConfigurationListItem]) -> Machine:
@@ -251,10 +249,10 @@ class Versions:
         parsed = parse(arn, "stateMachine")
         machine = self._machines.by_name(parsed.name)
         row = (
-            self._read(
+            self._query_one(
                 "SELECT description, routing, created, updated FROM machine_alias WHERE machine = ? AND name = ?",
                 (machine.id, parsed.alias),
-            ).fetchone()
+            )
             if machine is not None and parsed.alias is not None
             else None
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, TypeVar
 
 import msgspec
@@ -48,6 +49,7 @@ MAX_INTEGER = 2**63 - 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STATUSES = {str(status): status for status in WorkflowStatus}
 
+_ORDER = itemgetter(1, 0)  # created_at, id
 _SELECT_WORKFLOW = f"SELECT w.id, w.created_at, {FULL_COLUMNS} FROM workflows AS w WHERE w.id = ?"  # noqa: S608 - names only
 _SELECT_DEFINITION = "SELECT d.name, d.version, d.body, d.state_machine FROM definitions AS d"
 
@@ -236,7 +238,7 @@ class SqliteStore:
 
     async def workflows(self, query: WorkflowQuery, /) -> Page[Workflow]:
         sql, arguments = select_page(query, range_of(query), self._read)
-        rows = self._read(sql, arguments)
+        rows = sorted(self._read(sql, arguments), key=_ORDER, reverse=not query.oldest_first)
         if not rows:
             return Page(items=[])
         last_id, last_created_at = rows[-1][:2]

@@ -33,12 +33,21 @@ _COUNT_TAG = (
 
 
 def select_page(query: WorkflowQuery, places: Range, read: Read) -> tuple[str, dict[str, Any]]:
-    """The SELECT for a page and its arguments. ``read`` is asked how common the tags are, if that decides the way."""
+    """The SELECT for a page and its arguments. ``read`` is asked how common the tags are, if that decides the way.
+
+    The walks are made over index entries alone where no check needs more; rows are looked up for what is on the page. Its rows
+    are the page's, but SQL promises no order of a join: sort them (which costs nothing where they are sorted).
+    """
     arguments = _arguments(query, places)
     tag = _tag_to_walk(query, arguments, read)
     parts = _along_workflows(query) if tag is None else [_along_tag(query, tag)]
     direction = "ASC" if query.oldest_first else "DESC"
-    return f"{' UNION ALL '.join(parts)} ORDER BY created_at {direction}, id {direction} LIMIT :limit", arguments
+    page = f"{' UNION ALL '.join(parts)} ORDER BY 2 {direction}, 1 {direction} LIMIT :limit"
+    columns = SUMMARY_COLUMNS if query.summary_only else FULL_COLUMNS
+    return (
+        f"SELECT p.id, p.created_at, {columns} FROM ({page}) AS p CROSS JOIN workflows AS w ON w.seq = p.seq",  # noqa: S608
+        arguments,
+    )
 
 
 def _arguments(query: WorkflowQuery, places: Range) -> dict[str, Any]:
@@ -86,7 +95,7 @@ def _along_tag(query: WorkflowQuery, tag: int) -> str:
         conditions.append("w.status IN ({})".format(", ".join(f"'{status}'" for status in _statuses(query))))
     if query.resolved_by_user is not None:
         conditions.append(f"w.resolved = {query.resolved_by_user:d}")
-    return _part(query, "t", source, conditions)
+    return _part("t", source, conditions)
 
 
 def _along_workflows(query: WorkflowQuery) -> list[str]:
@@ -97,14 +106,14 @@ def _along_workflows(query: WorkflowQuery) -> list[str]:
     elif query.namespace is not None:
         index = "workflows_by_namespace"
     elif query.queue is not None and not by_status:
-        return [_part(query, "w", "workflows AS w INDEXED BY workflows_by_queue", list(_checks(query)))]
+        return [_part("w", "workflows AS w INDEXED BY workflows_by_queue", list(_checks(query)))]
     else:
         index = "workflows_by_status"
     source = f"workflows AS w INDEXED BY {index}"
     checks = list(_checks(query))
     resolutions = (0, 1) if query.resolved_by_user is None else (int(query.resolved_by_user),)
     return [
-        _part(query, "w", source, [f"w.status = '{status}'", f"w.resolved = {resolved}", *checks])
+        _part("w", source, [f"w.status = '{status}'", f"w.resolved = {resolved}", *checks])
         for status, resolved in product(_statuses(query), resolutions)
     ]
 
@@ -123,8 +132,7 @@ def _checks(query: WorkflowQuery, *, without_tag: int | None = None) -> Iterable
             yield _HAS_TAG.format(number)
 
 
-def _part(query: WorkflowQuery, walked: str, source: str, conditions: list[str]) -> str:
+def _part(walked: str, source: str, conditions: list[str]) -> str:
     """One walk. ``walked`` is the alias of the table whose index is walked: the order must be read from that."""
-    columns = SUMMARY_COLUMNS if query.summary_only else FULL_COLUMNS
     where = " AND ".join([*conditions, _IN_RANGE.format(walked)])
-    return f"SELECT {walked}.id, {walked}.created_at, {columns} FROM {source} WHERE {where}"  # noqa: S608 - names only
+    return f"SELECT {walked}.id, {walked}.created_at, w.seq FROM {source} WHERE {where}"  # noqa: S608 - names only
