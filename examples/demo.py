@@ -22,7 +22,9 @@ from typing import Any
 
 EXAMPLES = Path(__file__).parent
 WFM = Path(sys.executable).with_name("wfm")
-BOLD, DIM, PLAIN = ("\033[1m", "\033[2m", "\033[0m") if sys.stdout.isatty() and "NO_COLOR" not in os.environ else ("",) * 3
+BOLD, DIM, PLAIN = (
+    ("\033[1m", "\033[2m", "\033[0m") if sys.stdout.isatty() and "NO_COLOR" not in os.environ else ("",) * 3
+)
 
 
 class DemoFailed(Exception):
@@ -45,7 +47,12 @@ class Demo:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
         self.url = f"http://127.0.0.1:{self.port}"
-        self.environment = os.environ | {"WFM_SERVER": self.url, "WFM_OUTPUT": "table", "ECHO_SECONDS": "1", "COLUMNS": "120"}
+        self.environment = os.environ | {
+            "WFM_SERVER": self.url,
+            "WFM_OUTPUT": "table",
+            "ECHO_SECONDS": "1",
+            "COLUMNS": "120",
+        }
         self.processes: list[subprocess.Popen[bytes]] = []
 
     def wfm(self, *arguments: str | Path) -> None:
@@ -57,7 +64,9 @@ class Demo:
 
     def json(self, *arguments: str | Path) -> Any:
         """What a command prints with --json."""
-        done = subprocess.run([WFM, *arguments, "--json"], env=self.environment, check=True, capture_output=True, text=True)
+        done = subprocess.run(
+            [WFM, *arguments, "--json"], env=self.environment, check=True, capture_output=True, text=True
+        )
         return json.loads(done.stdout.splitlines()[-1])
 
     def start(self, name: str, *arguments: str | Path) -> subprocess.Popen[bytes]:
@@ -142,7 +151,12 @@ def main() -> int:
         except (DemoFailed, subprocess.CalledProcessError, OSError) as error:
             print(f"\nthe demo failed: {error}", file=sys.stderr)
             for log in sorted(Path(folder).glob("*.log")):
-                print(f"--- the end of {log.name}:", *log.read_text(errors="replace").splitlines()[-15:], sep="\n", file=sys.stderr)
+                print(
+                    f"--- the end of {log.name}:",
+                    *log.read_text(errors="replace").splitlines()[-15:],
+                    sep="\n",
+                    file=sys.stderr,
+                )
             return 1
         except KeyboardInterrupt:
             return 130

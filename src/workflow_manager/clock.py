@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Clock(Protocol):
@@ -41,10 +41,10 @@ class VirtualClock:
         reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         entry = (until if until is not None else float("inf"), reached)
         self._waiting.append(entry)
-        waking = asyncio.ensure_future(woken.wait())
+        waking: asyncio.Future[Any] = asyncio.ensure_future(woken.wait())
         try:
             if entry[0] > self._now:
-                await asyncio.wait({reached, waking}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait([reached, waking], return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._waiting.remove(entry)
             waking.cancel()

@@ -7,5 +7,6 @@ from .compiler import compile_definition as compile  # noqa: A004 - read as asl.
 from .compiler import diagnose
 from .diagnostics import Diagnostic, InvalidDefinition
 from .program import Env, Failure, Program
+from .support import unsupported
 
-__all__ = ["Diagnostic", "Env", "Failure", "InvalidDefinition", "Program", "compile", "diagnose"]
+__all__ = ["Diagnostic", "Env", "Failure", "InvalidDefinition", "Program", "compile", "diagnose", "unsupported"]

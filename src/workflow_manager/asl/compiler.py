@@ -1,7 +1,7 @@
 """Compiles a definition: checks it whole and turns it into a Program.
 
-Every fault is reported in one go; a Program comes out only when there is none. One method per state type; what a field may hold is
-reader.py's business, which fields there are schema.py's, how states follow each other flow.py's.
+Every fault is reported in one go; a Program comes out only when there is none. One method per state type; what a field may
+hold is reader.py's business, which fields there are schema.py's, how states follow each other flow.py's.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from .program import (
     ChoiceState,
     Env,
     Expr,
-    Failure,
     FailState,
+    Failure,
     Graph,
     Json,
     MapState,
@@ -461,7 +461,7 @@ class _Compiler:
             )
         return tuple(name for name in names if isinstance(name, str))
 
-    def _parallel(self, reader: Reader, common: dict[str, Any], root: bool) -> State:  # noqa: FBT001 - as all of them
+    def _parallel(self, reader: Reader, common: dict[str, Any], root: bool) -> State:
         branches = []
         for inner in reader.objects("Branches"):
             inner.check_fields(schema.BRANCH)
@@ -534,8 +534,8 @@ class _Compiler:
     ) -> Mapping[str, Any] | None:
         """Read what only a Map with Mode DISTRIBUTED has; its expressions come out compiled.
 
-        ``Label``, ``ExecutionType`` and the plain fields as they are written; ``ItemReader``, ``ItemBatcher`` and ``ResultWriter``
-        as objects whose ``Arguments``, ``MaxItems``, ``BatchInput`` and so on are Exprs.
+        ``Label``, ``ExecutionType`` and the plain fields as they are written; ``ItemReader``, ``ItemBatcher`` and
+        ``ResultWriter`` as objects whose ``Arguments``, ``MaxItems``, ``BatchInput`` and so on are Exprs.
         """
         own = ("ItemReader", "ItemBatcher", "ResultWriter", "Label")
         if mode != "DISTRIBUTED":
@@ -579,7 +579,7 @@ class _Compiler:
         return {
             "Resource": inner.text("Resource"),
             "Arguments": inner.object_template("Arguments" if reader.jsonata else "Parameters"),
-            "MaxItems": configured.number_field("MaxItems", 1, 100_000_000, durations.count_path),
+            "MaxItems": configured.number_field("MaxItems", 0, 100_000_000, durations.count_path),
             "ReaderConfig": {key: value for key, value in config.items() if not key.startswith("MaxItems")},
         }
 

@@ -85,7 +85,10 @@ def _not_json(text: str, error: json.JSONDecodeError) -> Diagnostic:
     """Describe the fault; for a word that means nothing in the words of the parser that AWS uses."""
     token = _TOKEN.match(text, error.pos)
     if token is not None and error.msg == "Expecting value":
-        message = f"Unrecognized token '{token[0]}': was expecting (JSON String, Number, Array, Object or token 'null', 'true' or 'false')"
+        message = (
+            f"Unrecognized token '{token[0]}': "
+            "was expecting (JSON String, Number, Array, Object or token 'null', 'true' or 'false')"
+        )
         column = error.colno + len(token[0])
     else:
         message, column = error.msg, error.colno

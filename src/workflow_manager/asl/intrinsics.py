@@ -1,7 +1,7 @@
 """The 18 intrinsic functions: their arguments as a table, their work, and the compilation of calls to closures.
 
-Source: Step Functions guide, "Intrinsic functions for JSONPath states". Recordings settle what it leaves open: numbers are rounded half up,
-StringSplit drops empty parts and takes each character of the splitter as one, text of an object is Java's.
+Source: Step Functions guide, "Intrinsic functions for JSONPath states". Recordings settle what it leaves open: numbers are
+rounded half up, StringSplit drops empty parts and takes each character of the splitter as one, text of an object is Java's.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
 """JSONata in states: expressions in ``{% %}``, the templates that hold them, ``$states``, and the functions AWS adds.
 
-Source: Step Functions guide, "Transforming data with JSONata". Expressions are parsed when the definition is compiled. What they cost
-is bounded in steps, depth and sizes rather than in time, so that the same expression always ends the same way. The clock, random numbers
-and UUIDs come from the Env.
+Source: Step Functions guide, "Transforming data with JSONata". Expressions are parsed when the definition is compiled. What they
+cost is bounded in steps, depth and sizes rather than in time, so that the same expression always ends the same way. The clock,
+random numbers and UUIDs come from the Env.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -265,7 +266,7 @@ def _plain(value: Any) -> Json:
     if kind is str or kind is bool or kind is int or value is None:
         return value
     if kind is float:
-        if value != value or value in (float("inf"), float("-inf")):
+        if not math.isfinite(value):
             raise _NotJson(f"the number {value}")
         return value
     if isinstance(value, dict):

@@ -1,7 +1,8 @@
 """JSONPath: parse a path once, evaluate it often.
 
 Reference paths (``$.a.b[2].c``, ``$['a b']``; ASL, "Reference Paths") become closures that index straight into the data: every
-transition takes some. Paths that can match several places (wildcards, slices, unions, filters, ``..``) go through python-jsonpath.
+transition takes some. Paths that can match several places (wildcards, slices, unions, filters, ``..``) go through
+python-jsonpath.
 A path starts at ``$`` (the data), ``$$`` (the context object) or ``$name`` (a variable).
 
 A path that can match one place only answers the value there, or fails; any other answers the list of what matched, which may
@@ -50,8 +51,8 @@ class PathError(ValueError):
 class Path:
     """A parsed path.
 
-    ``root`` is ``$``, ``$$`` or the name of a variable. ``keys`` are the steps of a reference path, names and indexes; None for a path
-    that may match several places, whose ``query`` is then the same path as python-jsonpath compiled it.
+    ``root`` is ``$``, ``$$`` or the name of a variable. ``keys`` are the steps of a reference path, names and indexes; None for a
+    path that may match several places, whose ``query`` is then the same path as python-jsonpath compiled it.
     """
 
     text: str

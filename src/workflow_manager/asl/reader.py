@@ -86,14 +86,15 @@ class Reader:
     # Plain values.
 
     def text(self, name: str, *, empty: bool = True) -> str | None:
-        value = self._typed(name, str, "a string")
+        value: str | None = self._typed(name, str, "a string")
         if value == "" and not empty:
             self.error("Value cannot be empty", name)
             return None
         return value
 
     def boolean(self, name: str) -> bool | None:
-        return self._typed(name, bool, "true or false")
+        value: bool | None = self._typed(name, bool, "true or false")
+        return value
 
     def choice(self, name: str, *values: str) -> str | None:
         if name not in self.data:
@@ -105,10 +106,11 @@ class Reader:
         return value
 
     def object(self, name: str) -> dict[str, Any] | None:
-        return self._typed(name, dict, "an object")
+        value: dict[str, Any] | None = self._typed(name, dict, "an object")
+        return value
 
     def array(self, name: str, *, empty: bool = False) -> list[Any] | None:
-        value = self._typed(name, list, "an array")
+        value: list[Any] | None = self._typed(name, list, "an array")
         if value == [] and not empty:
             self.error("Value cannot be empty", name)
             return None

@@ -1,4 +1,4 @@
-"""Which fields a state may have, per type and query language, as data (ASL, "State Types"; API differences as AWS answers them)."""
+"""Which fields an object of a definition may have, per type and query language, as data (ASL, "State Types")."""
 
 from __future__ import annotations
 

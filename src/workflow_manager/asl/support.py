@@ -1,41 +1,61 @@
-"""What a program needs that whoever runs it may lack: to be refused when a definition is saved, not found out at run time."""
+"""What a Program asks for that the engine which is to run it cannot do: found when the definition is saved, never at run time.
+
+``services`` says which tasks the engine executes, each as ``activity``, ``lambda`` (functions named by their ARN), ``<service>`` or
+``<service>:<action>``, for example ``{"activity", "states:startExecution", "aws-sdk:sfn"}``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 
 from .diagnostics import Diagnostic
 from .program import MapState, Program, State, TaskState
 
 CODE = "UNSUPPORTED_FEATURE"
-"""AWS has no such code: it supports all of the language."""
+
+EMBEDDED = frozenset({"activity", "states:startExecution", "aws-sdk:sfn"})
+"""What an engine executes without any integration."""
+
+_Check = Callable[[State, Collection[str]], Iterator[tuple[str, str]]]
 
 
-def unsupported(program: Program, services: Mapping[str, Collection[str]]) -> list[Diagnostic]:
-    """A diagnostic for every state that needs more than activities, inline Maps and these services.
-
-    ``services``: service, as Resources spell it (``states``, ``lambda``, ``aws-sdk:sfn``) -> the actions that can be called.
-    """
+def unsupported(program: Program, services: Collection[str] = EMBEDDED) -> list[Diagnostic]:
+    """List every state that an engine which executes ``services`` cannot run; empty when it can run the program."""
     return [
-        Diagnostic(CODE, message, state.pointer + place)
+        Diagnostic(CODE, message, state.pointer + field)
         for graph in program.graphs
         for state in graph.states.values()
-        for message, place in _lacking(state, services)
+        for check in _CHECKS
+        for message, field in check(state, services)
     ]
 
 
-def _lacking(state: State, services: Mapping[str, Collection[str]]) -> Iterator[tuple[str, str]]:
-    """(sentence, pointer within the state)."""
+def _task(state: State, services: Collection[str]) -> Iterator[tuple[str, str]]:
+    if not isinstance(state, TaskState):
+        return
+    resource = state.resource
+    if resource.kind == "service":
+        service = f"{resource.service}:{resource.action}"
+        if resource.service in services or service in services:
+            return
+    elif resource.kind in services:
+        return
+    else:
+        service = resource.kind
+    yield (
+        f"Tasks of {service} cannot be run here yet ({resource.arn}); what can: {', '.join(_named(services))}",
+        "/Resource",
+    )
+
+
+def _named(services: Collection[str]) -> list[str]:
+    """The services in a sentence: an SDK's actions are many, its name says enough."""
+    return sorted({name.rpartition(":")[0] if name.count(":") == 2 else name for name in services})
+
+
+def _distributed_map(state: State, _services: Collection[str]) -> Iterator[tuple[str, str]]:
     if isinstance(state, MapState) and state.distributed is not None:
-        message = f"The Map state '{state.name}' has the mode DISTRIBUTED, which is not supported here; use INLINE"
-        yield message, "/ItemProcessor/ProcessorConfig/Mode"
-    if isinstance(state, TaskState) and state.resource.kind != "activity":
-        resource = state.resource
-        service = "lambda" if resource.kind == "lambda" else resource.service
-        needs = f"The Task state '{state.name}' needs '{service}"
-        if service not in services:
-            there = f"supported are activities and {', '.join(sorted(services))}"
-            yield f"{needs}', which is not supported here; {there}", "/Resource"
-        elif resource.action not in services[service]:
-            there = f"supported of '{service}' are {', '.join(sorted(services[service]))}"
-            yield f"{needs}:{resource.action}', which is not supported here; {there}", "/Resource"
+        yield "Maps with Mode DISTRIBUTED cannot be run here yet; use Mode INLINE", ""
+
+
+_CHECKS: tuple[_Check, ...] = (_task, _distributed_map)

@@ -23,8 +23,8 @@ from workflow_manager.engine.versions import Versions
 from workflow_manager.stepfunctions.arns import Arns, parse
 from workflow_manager.stepfunctions.errors import InvalidArn, StepFunctionsError, ValidationException
 
-NESTED = {"states": ("startExecution",)}
-"""The service of nested executions, which run in the engine itself."""
+NATIVE = frozenset({"activity", "states:startExecution"})
+"""Tasks that run in the engine itself."""
 MAX_INVOCATIONS = 64
 """How many integrations are called at once."""
 

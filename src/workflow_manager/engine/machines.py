@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from typing import Any
 
 import msgspec
@@ -69,7 +69,7 @@ class Machine(msgspec.Struct, frozen=True):
 class Machines:
     """Keeps every state machine that was asked for in memory; writes go through and are seen after their commit."""
 
-    def __init__(self, database: Database, arns: Arns, runner: Runner, services: Mapping[str, Collection[str]]) -> None:
+    def __init__(self, database: Database, arns: Arns, runner: Runner, services: Collection[str]) -> None:
         self._database = database
         self._arns = arns
         self._runner = runner

@@ -13,7 +13,7 @@ import structlog
 from workflow_manager.clock import Clock, SystemClock
 from workflow_manager.database import Batch, Database, DatabaseUnavailable
 from workflow_manager.engine.activities import Activities
-from workflow_manager.engine.calls import NESTED, Calls
+from workflow_manager.engine.calls import NATIVE, Calls
 from workflow_manager.engine.draft import Limits
 from workflow_manager.engine.executions import Executions
 from workflow_manager.engine.integrations import Integration
@@ -81,7 +81,7 @@ class EmbeddedStepFunctions:
         self._runner = Runner(database, names, clock, limits or Limits(), arns.region)
         own: dict[str, Integration] = {SERVICE: OwnApi(self)}
         integrations = own | dict(integrations or {})
-        services = {name: integration.actions for name, integration in integrations.items()} | NESTED
+        services = NATIVE | {f"{name}:{action}" for name, each in integrations.items() for action in each.actions}
         self._machines = Machines(database, arns, self._runner, services)
         self._versions = Versions(database, arns, self._runner, self._machines)
         self._machines.publish = self._versions.publish_in

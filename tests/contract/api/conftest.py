@@ -1,0 +1,103 @@
+"""The API over the real manager, the embedded engine and the store in memory; in process, or on a port."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from workflow_manager.api.app import Api, create_api
+from workflow_manager.api.server import Server
+from workflow_manager.api.settings import ApiSettings
+from workflow_manager.database import Database
+from workflow_manager.engine import EmbeddedStepFunctions
+from workflow_manager.manager import ManagerSettings, WorkflowManager
+from workflow_manager.store.memory import MemoryStore
+
+PASS = {"StartAt": "done", "States": {"done": {"Type": "Succeed"}}}
+WAIT = {"StartAt": "later", "States": {"later": {"Type": "Wait", "Seconds": 3600, "End": True}}}
+FAIL = {
+    "StartAt": "choose",
+    "States": {
+        "choose": {
+            "Type": "Choice",
+            "Choices": [{"Variable": "$.x", "IsPresent": True, "Next": "no"}],
+            "Default": "no",
+        },
+        "no": {"Type": "Fail", "Error": "Broken", "Cause": "as told"},
+    },
+}
+
+
+@pytest.fixture
+async def engine(tmp_path: Path) -> AsyncIterator[EmbeddedStepFunctions]:
+    database = Database(tmp_path / "engine.db")
+    engine = EmbeddedStepFunctions(database)
+    await engine.start()
+    yield engine
+    await engine.close()
+    await database.close()
+
+
+@pytest.fixture
+async def manager(engine: EmbeddedStepFunctions) -> AsyncIterator[WorkflowManager]:
+    manager = WorkflowManager(MemoryStore(), engine, settings=ManagerSettings(), changes=engine)
+    await manager.start()
+    yield manager
+    await manager.stop()
+
+
+@pytest.fixture
+def api(manager: WorkflowManager) -> Api:
+    return create_api(manager)
+
+
+@pytest.fixture
+async def client(api: Api) -> AsyncIterator[httpx.AsyncClient]:
+    async with in_process(api) as client:
+        yield client
+
+
+@pytest.fixture
+async def server(api: Api) -> AsyncIterator[Server]:
+    async with Server(api, port=0, settings=ApiSettings(shutdown_seconds=1.0)) as server:
+        yield server
+
+
+@pytest.fixture
+async def over_http(server: Server) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=server.url) as client:
+        yield client
+
+
+def in_process(api: Api) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://test")
+
+
+@pytest.fixture
+def start(client: httpx.AsyncClient) -> Callable[..., Awaitable[dict[str, Any]]]:
+    """Save a definition, unless it is there, and start a workflow of its version 0."""
+
+    async def start(machine: dict[str, Any], name: str = "flow", **fields: Any) -> dict[str, Any]:
+        await client.post("/workflow-definitions", json={"name": name, "stateMachine": machine})
+        body = {"workflowDefinition": {"name": name}, "namespace": "test", **fields}
+        answer = await client.post("/workflows", json=body)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    return start
+
+
+@pytest.fixture
+def ended(manager: WorkflowManager, client: httpx.AsyncClient) -> Callable[[str], Awaitable[dict[str, Any]]]:
+    """Wait until a workflow has ended."""
+
+    async def ended(workflow_id: str) -> dict[str, Any]:
+        async for _ in manager.follow(workflow_id):
+            pass
+        return (await client.get(f"/workflows/{workflow_id}")).json()
+
+    return ended
