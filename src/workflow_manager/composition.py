@@ -9,6 +9,7 @@ import logging
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import apsw
@@ -46,14 +47,24 @@ def run_server(settings: Settings, *, started: Callable[[str], None]) -> None:
 
 
 async def _serve(settings: Settings, started: Callable[[str], None]) -> None:
-    async with service(settings) as server:
-        started(server.url)
-        await server.serve_until_signal()
+    async with service(settings) as running:
+        started(running.server.url)
+        await running.server.serve_until_signal()
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service that runs: its server, and the parts that tests look into."""
+
+    server: Server
+    manager: WorkflowManager
+    stepfunctions: EmbeddedStepFunctions
+    database: Database
 
 
 @asynccontextmanager
-async def service(settings: Settings) -> AsyncIterator[Server]:
-    """A running server, and everything behind it; what was begun is finished or on disk when it is left.
+async def service(settings: Settings) -> AsyncIterator[Service]:
+    """Run the service that the settings describe; what was begun is finished or on disk when it is left.
 
     With the memory store nothing outlives it: the engine's database is a temporary one.
     Raises CannotServe, SettingsError.
@@ -74,7 +85,7 @@ async def service(settings: Settings) -> AsyncIterator[Server]:
             database, arns=Arns(region=settings.region, account=settings.account_id), clock=SystemClock()
         )
         manager = WorkflowManager(store, engine, settings=manager_settings(settings), changes=engine)
-        await manager.start()  # listens before the engine tells what happened
+        await manager.start()  # before the engine: what it tells when nobody listens is gone
         stack.push_async_callback(manager.stop)
         await engine.start()
         stack.push_async_callback(engine.close)
@@ -95,7 +106,7 @@ async def service(settings: Settings) -> AsyncIterator[Server]:
                 "choose another address with --host and --port"
             ) from None
         stack.push_async_callback(server.stop)
-        yield server
+        yield Service(server, manager, engine, database)
 
 
 def manager_settings(settings: Settings) -> ManagerSettings:

@@ -349,8 +349,8 @@ class _Compiler:
         resource = self.resource(reader)
         timeout = reader.seconds_field("TimeoutSeconds", 1)
         heartbeat = reader.seconds_field("HeartbeatSeconds", 1)
-        limits = (reader.data.get("HeartbeatSeconds"), reader.data.get("TimeoutSeconds"))
-        if all(isinstance(limit, int) for limit in limits) and limits[0] >= limits[1]:
+        longest, beat = reader.data.get("TimeoutSeconds"), reader.data.get("HeartbeatSeconds")
+        if isinstance(longest, int) and isinstance(beat, int) and beat >= longest:
             reader.error("The value must be smaller than TimeoutSeconds", "HeartbeatSeconds")
         work = self.work(reader)
         credentials = self.credentials(reader)

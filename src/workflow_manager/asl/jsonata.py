@@ -49,7 +49,7 @@ class JsonataError(ValueError):
     """The text is no JSONata expression that a state may have; the message says why."""
 
 
-class _Bounded(Jsonata):
+class _Bounded(Jsonata):  # type: ignore[misc] - the library has no types
     """An expression whose ranges are bounded before they are made."""
 
     def evaluate_range_expression(self, lhs: Any, rhs: Any) -> Any:
@@ -193,15 +193,7 @@ def _evaluation(parsed: _Bounded, text: str, field: str, accepts: Accepts | None
         Jsonata.CURRENT.jsonata = parsed
         try:
             value = parsed.evaluate(None, bindings)
-            if value is None:
-                raise Failure(
-                    ERROR,
-                    f"The JSONata expression '{text}' specified for the field '{field}' returned nothing (undefined).",
-                    location=field,
-                )
-            value = _plain(value)
-        except Failure:
-            raise
+            value = _UNDEFINED if value is None else _plain(value)
         except JException as error:
             _failed(text, field, f"{error.error}: {error}" if error.error else str(error))
         except RecursionError:
@@ -210,9 +202,18 @@ def _evaluation(parsed: _Bounded, text: str, field: str, accepts: Accepts | None
             _failed(text, field, f"It returned {error}, which is not JSON")
         except Exception as error:  # noqa: BLE001 - whatever an expression provokes in the library is its failure
             _failed(text, field, str(error) or type(error).__name__)
+        if value is _UNDEFINED:
+            raise Failure(
+                ERROR,
+                f"The JSONata expression '{text}' specified for the field '{field}' returned nothing (undefined).",
+                location=field,
+            )
         return value if accepts is None else accepts(value, text, field)
 
     return evaluate
+
+
+_UNDEFINED = object()
 
 
 def _failed(text: str, field: str, reason: str) -> NoReturn:
@@ -296,7 +297,7 @@ def _functions(env: Env) -> dict[str, Any]:
     }
 
 
-class _Call(Jsonata.JFunctionCallable):  # type: ignore[misc]
+class _Call(Jsonata.JFunctionCallable):  # type: ignore[misc] - the library has no types
     """A Python function as the library calls one."""
 
     def __init__(self, function: Callable[..., Any]) -> None:

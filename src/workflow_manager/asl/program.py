@@ -219,7 +219,8 @@ class MapState(State):
     """A Map, inline or distributed.
 
     ``items`` -> list (ItemsPath, Items, or the input itself). ``item_selector`` is ItemSelector or the old
-    Parameters; None: the item itself. ``max_concurrency`` -> int, 0 for no bound. The tolerated failures -> number; None: none given.
+    Parameters; None: the item itself. ``max_concurrency`` -> int, 0 for no bound. The tolerated failures -> number; None:
+    none given.
 
     ``distributed``: Mode DISTRIBUTED, with its further fields in ``distributed``; None for INLINE.
     """

@@ -13,6 +13,7 @@ from typing import Any
 from . import durations, intrinsics, jsonata, paths
 from .diagnostics import Diagnostic
 from .intrinsic_parser import IllegalTextError, IntrinsicError, parse_call
+from .jsonata import Accepts
 from .program import Env, Expr, Failure, Json, ResultPath
 from .schema import Fields
 from .templates import compile_template, constant
@@ -260,7 +261,7 @@ class Reader:
                 return None
         return None if get is None else _must_be_text(get, name)
 
-    def jsonata_template(self, name: str, accepts: jsonata.Accepts | None = None) -> Expr | None:
+    def jsonata_template(self, name: str, accepts: Accepts | None = None) -> Expr | None:
         """Compile a field of a JSONata state; ``accepts`` checks what a whole-field expression answers."""
         compiler = jsonata.TemplateCompiler(lambda message: self.error(message, name), self.refer)
         return compiler.compile(self.data[name], name, accepts)

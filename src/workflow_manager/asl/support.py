@@ -1,7 +1,7 @@
-"""What a Program asks for that the engine which is to run it cannot do: found when the definition is saved, never at run time.
+"""What a Program asks for that the engine cannot do: found when the definition is saved, never at run time.
 
-``services`` says which tasks the engine executes, each as ``activity``, ``lambda`` (functions named by their ARN), ``<service>`` or
-``<service>:<action>``, for example ``{"activity", "states:startExecution", "aws-sdk:sfn"}``.
+``services`` says which tasks the engine executes, each as ``activity``, ``lambda`` (functions named by their ARN), ``<service>``
+or ``<service>:<action>``, for example ``{"activity", "states:startExecution", "aws-sdk:sfn"}``.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 COMMANDS = {
-    "serve": ("serve", "Start the server."),
+    "serve": ("serve", "Start the server: the HTTP API, its documentation, and the Step Functions API, on one port."),
     "apply": ("apply", "Create or update definitions from files; what is unchanged makes no new version."),
     "definitions": ("definitions", "List definitions, the versions of one, or show one version."),
     "validate": ("validate", "Check definitions, here and without a server; every fault is listed."),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,12 +14,13 @@ from workflow_manager.settings import Settings, is_loopback, load, options
 SETTINGS = options(Settings)
 
 
-def setting(name: str) -> Any:
+def setting(name: str, *short: str) -> Any:
     """The flag of a setting, with what settings.py says about it. Values stay text here, so that all sources agree."""
     option = SETTINGS[name]
     default = f"default: {option.default}" if str(option.default) else "default: empty"
     return typer.Option(
         option.flag,
+        *short,
         metavar="|".join(option.choices) or option.name.rsplit("_", 1)[-1].upper(),
         help=f"{option.description} [{option.variable}; {default}]",
         show_default=False,
@@ -29,8 +29,8 @@ def setting(name: str) -> Any:
 
 def serve(
     host: Annotated[str | None, setting("host")] = None,
-    port: Annotated[str | None, setting("port")] = None,
-    data: Annotated[str | None, setting("data")] = None,
+    port: Annotated[str | None, setting("port", "-p")] = None,
+    data: Annotated[str | None, setting("data", "-d")] = None,
     backend: Annotated[str | None, setting("backend")] = None,
     store: Annotated[str | None, setting("store")] = None,
     region: Annotated[str | None, setting("region")] = None,
@@ -56,7 +56,7 @@ def serve(
         ),
     ] = None,
 ) -> None:
-    """Start the server.
+    """Start the server: the HTTP API, its documentation, and the Step Functions API, on one port.
 
     A setting comes from its flag, else from its environment variable, else from the settings file, which spells it
     like the flag with underscores (log_level = "debug").
@@ -79,6 +79,9 @@ def serve(
 
 def announce(settings: Settings, url: str) -> None:
     """Say that requests are answered now, and what a person needs to send some."""
-    where = "memory" if settings.store == "memory" else os.path.relpath(settings.data)
-    typer.echo(f"serving on {url} (boto3: endpoint_url={url!r}; docs: {url}/docs), data in {where}")
+    where = "memory" if settings.store == "memory" else settings.data
+    typer.echo(
+        f"workflow-manager listens on {url} (documentation: {url}/docs; endpoint_url of boto3 and the AWS CLI: {url}); "
+        f"its data is in {where}"
+    )
     sys.stdout.flush()

@@ -55,20 +55,22 @@ class Tail:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._bytes = bytearray()
+        self._cut = False
 
     def feed(self, chunk: bytes) -> None:
+        self._cut |= len(self._bytes) + len(chunk) > self._limit
         self._bytes += chunk[-self._limit :]
-        if len(self._bytes) > 2 * self._limit:  # cut now and then, not at every chunk
+        if len(self._bytes) > 2 * self._limit:  # now and then, not at every chunk
             del self._bytes[: -self._limit]
 
     @property
     def text(self) -> str:
         """Without the blanks around it; bytes that are not UTF-8 become U+FFFD."""
         kept = bytes(self._bytes[-self._limit :])
-        if len(self._bytes) > self._limit:
-            kept = kept.lstrip(_CONTINUATION)
+        if self._cut:  # perhaps within a character, of which up to three bytes are left
+            kept = kept[:3].lstrip(_CONTINUATION) + kept[3:]
         return kept.decode("utf-8", "replace").strip()
 
 
 _CONTINUATION = bytes(range(0x80, 0xC0))
-"""Bytes that continue a UTF-8 character: at a cut, they belong to one whose beginning is gone."""
+"""Bytes that continue a UTF-8 character."""

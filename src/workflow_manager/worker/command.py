@@ -157,8 +157,7 @@ class CommandRunner:
                     _signal_group(process, number)
                     deadline = deadline or time.monotonic() + self.grace_seconds
                 case Signalled(number):
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(process.pid, number)
+                    process.send_signal(number)
 
     def _make_work_dir(self) -> Path | None:
         if self.workdir is None:
@@ -216,6 +215,8 @@ def _pump(
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
+    if process.returncode is not None:  # collected: the number may be somebody else's by now
+        return
     with contextlib.suppress(ProcessLookupError, PermissionError):  # all have ended: macOS says so by PermissionError
         os.killpg(process.pid, number)
 

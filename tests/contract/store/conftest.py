@@ -1,0 +1,23 @@
+"""The suite runs over every implementation of the Store; a further one is a further parameter here."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from workflow_manager.database import Database
+from workflow_manager.store import Store
+from workflow_manager.store.memory import MemoryStore
+from workflow_manager.store.sqlite import SqliteStore
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    if request.param == "memory":
+        yield MemoryStore()
+        return
+    database = Database(tmp_path / "store.db")
+    yield SqliteStore(database)
+    await database.close()
