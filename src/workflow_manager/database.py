@@ -34,12 +34,32 @@ BUSY_TIMEOUT_MS = 250
 """How long a lock held by another process is waited for; the loop stands still meanwhile."""
 
 
+_DATABASE_FAILED = (
+    apsw.BusyError,
+    apsw.CantOpenError,
+    apsw.CorruptError,
+    apsw.FullError,
+    apsw.InterruptError,
+    apsw.IOError,
+    apsw.LockedError,
+    apsw.NoMemError,
+    apsw.NotADBError,
+    apsw.ProtocolError,
+    apsw.ReadOnlyError,
+)
+"""What says that the database cannot be written, whatever the operation. Any other error is the operation's own."""
+
+
 class DataFolderInUse(Exception):
     """Another process has this data folder open."""
 
 
 class DatabaseUnavailable(Exception):
     """The batch could not be written and was rolled back whole; nothing of it happened. ``args[0]`` says why."""
+
+
+_Answer = tuple[asyncio.Future[Any], Any, BaseException | None]
+"""What a caller waits on, and the result or the error it gets."""
 
 
 class Batch:
@@ -58,8 +78,21 @@ class Batch:
         self._after_commit.append(callback)
 
     def after_rollback(self, callback: Callable[[], Any]) -> None:
-        """Call this if the batch is given up: forget what was kept in memory about it."""
+        """Call this if what the operation has written is undone: forget what was kept in memory about it.
+
+        That is when the batch is given up, or earlier, when the operation that asks for this raises.
+        """
         self._after_rollback.append(callback)
+
+    def _mark(self) -> tuple[int, int]:
+        return len(self._after_commit), len(self._after_rollback)
+
+    def _undo_callbacks(self, mark: tuple[int, int]) -> list[Callable[[], Any]]:
+        """Take back what was asked for since ``mark``: what is to be called now, since it was undone."""
+        committed, undone = mark
+        callbacks = self._after_rollback[undone:]
+        del self._after_commit[committed:], self._after_rollback[undone:]
+        return callbacks
 
 
 class Database:
@@ -70,19 +103,24 @@ class Database:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._lock = _take_lock(path.with_suffix(".lock"))
+        opened = contextlib.ExitStack()
+        opened.callback(os.close, self._lock)
         try:
             self.writer = apsw.Connection(str(path))
+            opened.callback(self.writer.close)
             self.writer.set_busy_timeout(BUSY_TIMEOUT_MS)
             self.writer.pragma("journal_mode", "wal")
             self.writer.pragma("synchronous", synchronous)
             self.writer.pragma("wal_autocheckpoint", 4000)
             self.writer.pragma("cache_size", -65536)
             self.reader = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+            opened.callback(self.reader.close)
             self.reader.set_busy_timeout(BUSY_TIMEOUT_MS)
             self.reader.pragma("cache_size", -32768)
         except BaseException:
-            os.close(self._lock)
+            opened.close()
             raise
+        self._opened = opened
         self._cursor = self.writer.cursor()
         self._inner = self.writer.cursor()
         self._running = False  # operations, on the loop's thread
@@ -98,6 +136,7 @@ class Database:
 
     @property
     def closed(self) -> bool:
+        """Whether new operations are refused; what was queued before may still be on its way to the disk."""
         return self._closed
 
     # ------------------------------------------------------------------ schema, at start only
@@ -112,8 +151,10 @@ class Database:
         """Rows of committed data. Raises DatabaseUnavailable."""
         try:
             return self.reader.execute(sql, arguments).fetchall()
-        except (apsw.BusyError, apsw.IOError, apsw.CantOpenError, apsw.FullError, apsw.LockedError) as error:
-            raise DatabaseUnavailable(_why(error)) from None
+        except _DATABASE_FAILED as error:
+            raise DatabaseUnavailable(_why_unread(error)) from None
+        except apsw.ConnectionClosedError:
+            raise DatabaseUnavailable("the database is closed") from None
 
     def query(self, sql: str, arguments: tuple[Any, ...] | dict[str, Any] = ()) -> list[tuple[Any, ...]]:
         """Rows as whoever asks may see them: within a batch what it has written so far, else committed data.
@@ -132,7 +173,10 @@ class Database:
     # ------------------------------------------------------------------ writes
 
     def before_commit(self, hook: Callable[[Batch], None]) -> None:
-        """Call ``hook`` in every batch after its operations, still inside its transaction."""
+        """Call ``hook`` in every batch after its operations, still inside its transaction. If it raises, nothing of the batch is.
+
+        What it has to say is reported to the loop's exception handler; the operations' callers get DatabaseUnavailable.
+        """
         self._before_commit.append(hook)
 
     def submit(self, operation: Callable[[Batch], T]) -> asyncio.Future[T]:
@@ -144,6 +188,7 @@ class Database:
         future: asyncio.Future[T] = loop.create_future()
         if self._closed:
             future.set_exception(DatabaseUnavailable("the database is closed"))
+            future.exception()  # a caller that does not look is no fault
             return future
         self._queue.append((operation, future))
         if not self._flush_is_due and self._committing is None:
@@ -157,10 +202,10 @@ class Database:
 
     def _flush(self) -> None:
         self._flush_is_due = False
-        if self._closed or not self._queue or self._committing is not None:
+        if not self._queue or self._committing is not None:
             return
         batch = Batch(self._cursor)
-        answers: list[tuple[asyncio.Future[Any], Any, BaseException | None]] = []
+        answers: list[_Answer] = []
         try:
             self._running = True
             try:
@@ -169,36 +214,40 @@ class Database:
                 self._running = False
             if self._flush_seconds > SLOW_FLUSH_SECONDS:
                 loop = asyncio.get_running_loop()
-                self._committing = committing = loop.create_future()
                 done = loop.run_in_executor(self._thread, self._commit)
+                self._committing = committing = loop.create_future()
                 done.add_done_callback(lambda f: self._committed(batch, answers, f.exception(), committing))
                 return
             self._commit()
-        except apsw.Error as error:
+        except BaseException as error:
             self._give_up(batch, answers, error)
+            if not isinstance(error, Exception):  # the process is being ended
+                raise
         else:
             self._answer(batch, answers)
         self._again()
 
-    def _run(self, batch: Batch, answers: list[tuple[asyncio.Future[Any], Any, BaseException | None]]) -> None:
-        """Run what is queued, each operation under a savepoint. Raises apsw.Error when the database itself fails."""
+    def _run(self, batch: Batch, answers: list[_Answer]) -> None:
+        """Run what is queued, each operation under a savepoint, then the hooks.
+
+        What it raises is for the whole batch: the database failed, or a hook did.
+        """
         execute, queue = batch.execute, self._queue
         execute("BEGIN IMMEDIATE")
         until = time.monotonic() + BATCH_SECONDS
         while queue:
             operation, future = queue.popleft()
             answers.append((future, None, None))
+            mark = batch._mark()  # noqa: SLF001 - the same idea
             execute("SAVEPOINT operation")
             try:
                 result = operation(batch)
-            except apsw.Error as error:
-                if not isinstance(error, apsw.ConstraintError):
-                    raise
-                execute("ROLLBACK TO operation")
-                answers[-1] = (future, None, error)
+            except _DATABASE_FAILED:
+                raise
             except Exception as error:  # noqa: BLE001 - it is the caller's: raised where the future is awaited
-                execute("ROLLBACK TO operation")
+                execute("ROLLBACK TO operation")  # fails if SQLite has rolled back the whole batch: then it is given up
                 answers[-1] = (future, None, error)
+                _call_each(batch._undo_callbacks(mark))  # noqa: SLF001 - the same idea
             else:
                 answers[-1] = (future, result, None)
             execute("RELEASE operation")
@@ -218,7 +267,7 @@ class Database:
     def _committed(
         self,
         batch: Batch,
-        answers: list[tuple[asyncio.Future[Any], Any, BaseException | None]],
+        answers: list[_Answer],
         error: BaseException | None,
         committing: asyncio.Future[None],
     ) -> None:
@@ -231,9 +280,8 @@ class Database:
             committing.set_result(None)
         self._again()
 
-    def _answer(self, batch: Batch, answers: list[tuple[asyncio.Future[Any], Any, BaseException | None]]) -> None:
-        for callback in batch._after_commit:  # noqa: SLF001 - the same idea
-            callback()
+    def _answer(self, batch: Batch, answers: list[_Answer]) -> None:
+        _call_each(batch._after_commit)  # noqa: SLF001 - the same idea
         for future, result, error in answers:
             if future.done():
                 continue
@@ -246,14 +294,15 @@ class Database:
     def _give_up(
         self,
         batch: Batch,
-        answers: list[tuple[asyncio.Future[Any], Any, BaseException | None]],
+        answers: list[_Answer],
         error: BaseException,
     ) -> None:
         if not self.writer.get_autocommit():
             with contextlib.suppress(apsw.Error):
                 self._cursor.execute("ROLLBACK")
-        for callback in batch._after_rollback:  # noqa: SLF001 - the same idea
-            callback()
+        if not isinstance(error, apsw.Error):
+            _report("a batch could not be finished, and was rolled back", error)
+        _call_each(batch._after_rollback)  # noqa: SLF001 - the same idea
         if not answers and self._queue:  # BEGIN failed: whoever waits has the same answer
             answers = [(future, None, None) for _, future in self._queue]
             self._queue.clear()
@@ -264,24 +313,35 @@ class Database:
                 future.exception()
 
     def _again(self) -> None:
-        if self._queue and not self._flush_is_due and not self._closed:
+        if self._queue and not self._flush_is_due:
             self._flush_is_due = True
             asyncio.get_running_loop().call_soon(self._flush)
 
     async def close(self) -> None:
-        """Write what is queued, then close the file and let go of the folder."""
-        while not self._closed and (self._queue or self._committing is not None):
+        """Refuse what is new, write what is queued, then close the file and let go of the folder."""
+        if self._closed:
+            return
+        self._closed = True
+        while self._queue or self._committing is not None:
             if self._committing is not None:
                 await asyncio.shield(self._committing)
             else:
                 await asyncio.sleep(0)
-        if self._closed:
-            return
-        self._closed = True
         self._thread.shutdown()
-        self.reader.close()
-        self.writer.close()
-        os.close(self._lock)
+        self._opened.close()
+
+
+def _call_each(callbacks: list[Callable[[], Any]]) -> None:
+    """One that raises is reported and keeps no other from being called: whether the batch is on disk is settled."""
+    for callback in callbacks:
+        try:
+            callback()
+        except Exception as error:  # noqa: BLE001 - nobody above could act on it
+            _report("a callback of a batch raised", error)
+
+
+def _report(message: str, error: BaseException) -> None:
+    asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})
 
 
 def _why(error: BaseException) -> str:
@@ -292,8 +352,16 @@ def _why(error: BaseException) -> str:
             return "the database is locked by another process; nothing was written"
         case apsw.ReadOnlyError():
             return "the database is read-only; nothing was written"
+        case apsw.Error():
+            return f"the database cannot be written ({error}); nothing was written"
         case _:
-            return f"the database cannot be written ({error})"
+            return f"the server could not finish its work ({type(error).__name__}); nothing was written"
+
+
+def _why_unread(error: apsw.Error) -> str:
+    if isinstance(error, (apsw.BusyError, apsw.LockedError)):
+        return "the database is locked by another process"
+    return f"the database cannot be read ({error})"
 
 
 def _take_lock(path: Path) -> int:

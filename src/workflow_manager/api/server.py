@@ -28,6 +28,8 @@ Application: TypeAlias = Any
 """An ASGI application."""
 
 BACKLOG = 2048
+LAST_ANSWER_SECONDS = 0.5
+"""How long clients may take the answer to a request that the end of the server cut off."""
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
@@ -116,7 +118,21 @@ class Server:
         self._api.closing.set()
         self._uvicorn.should_exit = True
         if self._serving is not None:
-            await self._serving
+            ending = asyncio.create_task(self._cut_off())
+            try:
+                await self._serving
+            finally:
+                ending.cancel()
+
+    async def _cut_off(self) -> None:
+        """End what has not ended in time: first with an answer, then without."""
+        state = self._uvicorn.server_state
+        await asyncio.sleep(self._settings.shutdown_seconds)
+        for task in list(state.tasks):
+            task.cancel()
+        await asyncio.sleep(LAST_ANSWER_SECONDS)
+        for connection in list(state.connections):
+            connection.transport.abort()
 
     async def serve_until_signal(self) -> None:
         """Wait for SIGINT or SIGTERM, then stop; a second one does not wait for requests that are under way."""
@@ -176,7 +192,6 @@ def _configuration(application: Application, settings: ApiSettings) -> uvicorn.C
         server_header=False,
         backlog=BACKLOG,
         timeout_keep_alive=settings.keep_alive_seconds,  # type: ignore[arg-type]  # it is handed to call_later
-        timeout_graceful_shutdown=settings.shutdown_seconds,  # type: ignore[arg-type]  # to wait_for
     )
 
 

@@ -14,6 +14,11 @@ MAX_DEPTH = 250
 """Levels of nesting in a definition; a Parallel within a Parallel takes five of them."""
 
 
+MAX_VALUES = 1_000_000
+MAX_CHARACTERS = 8_388_608
+"""Of a definition's text: eight times what the API takes, so that this bounds the work and the API judges the length."""
+
+
 class UnreadableDefinitionError(Exception):
     """The definition cannot be read at all."""
 
@@ -37,6 +42,8 @@ def read_document(definition: object) -> Document:
         except UnicodeDecodeError as error:
             raise _unreadable(f"Definition must be UTF-8 text, but its byte {error.start} is not") from None
     if isinstance(definition, str):
+        if len(definition) > MAX_CHARACTERS:
+            raise _unreadable(f"Definition must have at most {MAX_CHARACTERS} characters, but has {len(definition)}")
         definition = _parse(definition, warnings)
     if not isinstance(definition, dict):
         raise UnreadableDefinitionError(
@@ -86,7 +93,7 @@ def _not_json(text: str, error: json.JSONDecodeError) -> Diagnostic:
     token = _TOKEN.match(text, error.pos)
     if token is not None and error.msg == "Expecting value":
         message = (
-            f"Unrecognized token '{token[0]}': "
+            f"Unrecognized token '{token[0][:100]}': "
             "was expecting (JSON String, Number, Array, Object or token 'null', 'true' or 'false')"
         )
         column = error.colno + len(token[0])
@@ -100,7 +107,11 @@ def _not_json(text: str, error: json.JSONDecodeError) -> Diagnostic:
 def _check_values(root: dict[str, Any]) -> None:
     """Refuse what is no JSON or nested too deeply, so that everything after may recurse."""
     level: list[Any] = [root]
+    count = 0
     for _ in range(MAX_DEPTH):
+        count += len(level)
+        if count > MAX_VALUES:  # an object that is in many places, as YAML can make it, counts in each
+            raise _unreadable(f"Definition has more than {MAX_VALUES} values; split it into several state machines")
         following: list[Any] = []
         for value in level:
             if isinstance(value, dict):

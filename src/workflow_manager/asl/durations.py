@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from .paths import Path, getter, to_text
+from .jsontext import to_text
+from .paths import Path, getter
 from .program import Env, Expr, Failure, Json
 from .timestamps import parse_seconds
 

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from .intrinsic_parser import Argument, Call, Constant, IntrinsicError, Text
-from .paths import Path, getter, to_text
+from .jsontext import from_text, to_text
+from .paths import Path, getter
 from .program import Env, Expr, Failure, Json
 from .templates import constant
 
@@ -203,7 +204,7 @@ def _identity(value: Json) -> str:
 
 
 def _base64_encode(arguments: list[Any], _env: Env) -> Json:
-    return base64.b64encode(_short_text(arguments[0], "first").encode()).decode()
+    return base64.b64encode(_short_text(arguments[0], "first").encode(errors="surrogatepass")).decode()
 
 
 def _base64_decode(arguments: list[Any], _env: Env) -> Json:
@@ -253,13 +254,9 @@ def _string_to_json(arguments: list[Any], _env: Env) -> Json:
     if not text.strip():
         return None
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
+        return from_text(text)
+    except ValueError:
         raise _ArgumentError("the first argument is not JSON") from None
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(name)
 
 
 def _json_to_string(arguments: list[Any], _env: Env) -> Json:

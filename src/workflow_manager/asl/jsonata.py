@@ -7,7 +7,6 @@ random numbers and UUIDs come from the Env.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -20,7 +19,7 @@ from jsonata.jsonata import Jsonata
 from jsonata.utils import Utils
 
 from .intrinsics import MAX_RANGE, hash_text
-from .paths import to_text
+from .jsontext import from_text, to_text
 from .program import Env, Expr, Failure, Json
 from .templates import constant
 from .timestamps import parse_seconds
@@ -28,7 +27,7 @@ from .timestamps import parse_seconds
 ERROR = "States.QueryEvaluationError"
 
 MAX_LENGTH = 16_384
-MAX_STEPS = 200_000
+MAX_STEPS = 500_000
 MAX_DEPTH = 300
 MAX_SIZE = 1_000_000
 """Characters or items of any value an expression makes on its way."""
@@ -49,7 +48,7 @@ class JsonataError(ValueError):
     """The text is no JSONata expression that a state may have; the message says why."""
 
 
-class _Bounded(Jsonata):  # type: ignore[misc] - the library has no types
+class _Bounded(Jsonata):  # type: ignore[misc]  # the library has no types
     """An expression whose ranges are bounded before they are made."""
 
     def evaluate_range_expression(self, lhs: Any, rhs: Any) -> Any:
@@ -141,6 +140,9 @@ def _parse(text: str) -> tuple[_Bounded, frozenset[str]]:
     return parsed, free - _KEPT - _ADDED - Jsonata.static_frame.bindings.keys()
 
 
+_ATOMS = frozenset({str, int, float, bool, Jsonata.get_parser().__class__})
+
+
 def _free_variables(root: Any) -> frozenset[str]:
     """Collect the names of variables that an expression takes from outside of itself.
 
@@ -168,7 +170,7 @@ def _free_variables(root: Any) -> frozenset[str]:
         for name in ("focus", "index"):  # $ bound by @ and #
             if isinstance(value := getattr(node, name, None), str):
                 bound.add(value)
-        waiting.extend(value for name, value in vars(node).items() if name not in ("outer_instance", "_outer_instance"))
+        waiting.extend(value for value in vars(node).values() if value is not None and value.__class__ not in _ATOMS)
     return frozenset(used - bound)
 
 
@@ -184,7 +186,7 @@ def _evaluation(parsed: _Bounded, text: str, field: str, accepts: Accepts | None
         entered, left = _bounds()
         bindings = {
             **_functions(env),
-            **env.variables,
+            **{name: Utils.NULL_VALUE if value is None else value for name, value in env.variables.items()},
             "states": states,
             "__evaluate_entry": entered,
             "__evaluate_exit": left,
@@ -198,6 +200,8 @@ def _evaluation(parsed: _Bounded, text: str, field: str, accepts: Accepts | None
             _failed(text, field, f"{error.error}: {error}" if error.error else str(error))
         except RecursionError:
             _failed(text, field, "D1011: Stack overflow error")
+        except OverflowError:
+            _failed(text, field, "D1001: Number out of range")
         except _NotJson as error:
             _failed(text, field, f"It returned {error}, which is not JSON")
         except Exception as error:  # noqa: BLE001 - whatever an expression provokes in the library is its failure
@@ -297,7 +301,7 @@ def _functions(env: Env) -> dict[str, Any]:
     }
 
 
-class _Call(Jsonata.JFunctionCallable):  # type: ignore[misc] - the library has no types
+class _Call(Jsonata.JFunctionCallable):  # type: ignore[misc]  # the library has no types
     """A Python function as the library calls one."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -368,8 +372,8 @@ def _parse_json(text: str | None = None) -> Any:
     if text is None:
         return None
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        value = from_text(text)
+    except ValueError:
         raise _error("D3137", "The argument of $parse is not JSON") from None
     return Utils.NULL_VALUE if value is None else value
 

@@ -11,7 +11,6 @@ be empty.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from typing import Any, TypeAlias
 
 import jsonpath
 
+from .jsontext import to_text
 from .program import Env, Expr, Failure, Json, ResultPath
 
 MAX_LENGTH = 4096
@@ -386,8 +386,3 @@ def _no_place(path: Path, raw: Json) -> Failure:
     return Failure(
         "States.ResultPathMatchFailure", f"Unable to apply ReferencePath {path.text} to input {to_text(raw)}"
     )
-
-
-def to_text(value: Json) -> str:
-    """JSON as AWS writes it into messages: no spaces, no escapes of what is not ASCII."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

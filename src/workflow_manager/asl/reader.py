@@ -14,6 +14,7 @@ from . import durations, intrinsics, jsonata, paths
 from .diagnostics import Diagnostic
 from .intrinsic_parser import IllegalTextError, IntrinsicError, parse_call
 from .jsonata import Accepts
+from .jsontext import to_text
 from .program import Env, Expr, Failure, Json, ResultPath
 from .schema import Fields
 from .templates import compile_template, constant
@@ -298,7 +299,7 @@ def _must_be_text(get: Expr, name: str) -> Expr:
     def evaluate(data: Json, env: Env) -> str:
         value = get(data, env)
         if not isinstance(value, str):
-            raise Failure("States.Runtime", f"The {name} field must refer to a string but was: {paths.to_text(value)}")
+            raise Failure("States.Runtime", f"The {name} field must refer to a string but was: {to_text(value)}")
         return value
 
     return evaluate

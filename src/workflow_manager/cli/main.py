@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from workflow_manager.cli.exits import ExitCode, Problem, complain, diagnostic_line
@@ -57,16 +57,34 @@ def _invoke(arguments: Sequence[str]) -> int:
     return result if isinstance(result, int) else ExitCode.OK
 
 
+NOT_FOUND = {
+    "WorkflowNotFound": "there is no workflow {0}; wfm workflows lists those that there are",
+    "WorkflowDefinitionNotFound": "there is no workflow definition {0}; wfm definitions lists those that there are",
+}
+"""Code of an error whose message is a name alone -> a sentence with that name."""
+
+
 def _problem(error: Exception) -> Problem | None:
-    """An error of the parts below as a problem; None if it is a fault of ours. Imports only what must be there already."""
-    module = sys.modules.get
-    if (client := module("workflow_manager.client.errors")) and isinstance(error, client.ClientError):
+    """An error of the parts below as a problem; None if it is a fault of ours.
+
+    A part that was not loaded raised nothing, so none is loaded for this.
+    """
+    loaded = sys.modules.get
+    if (client := loaded("workflow_manager.client.errors")) and isinstance(error, client.ClientError):
         if isinstance(error, client.ApiError):
-            return Problem(error.message, ExitCode.FAILED, [diagnostic_line(each) for each in error.diagnostics])
+            return _refusal(error.code, error.message, error.diagnostics)
         unreachable = isinstance(error, client.ServerUnreachable)
         return Problem(str(error), ExitCode.UNREACHABLE if unreachable else ExitCode.FAILED)
-    if (settings := module("workflow_manager.settings")) and isinstance(error, settings.SettingsError):
+    if (settings := loaded("workflow_manager.settings")) and isinstance(error, settings.SettingsError):
         return Problem(str(error), ExitCode.USAGE)
-    if (files := module("workflow_manager.definition_files")) and isinstance(error, files.DefinitionFileError):
+    if (files := loaded("workflow_manager.definition_files")) and isinstance(error, files.DefinitionFileError):
         return Problem(str(error))
     return None
+
+
+def _refusal(code: str, message: str, diagnostics: Sequence[Mapping[str, object]]) -> Problem:
+    if code in NOT_FOUND:
+        return Problem(NOT_FOUND[code].format(message))
+    if diagnostics:
+        return Problem("the definition has faults:", details=[diagnostic_line(each) for each in diagnostics])
+    return Problem(message)

@@ -83,7 +83,7 @@ def workflow_view(workflow: Workflow, now: datetime, *, full: bool) -> Renderabl
         facts.add_row(name, value)
     parts: list[RenderableType] = [
         Text.assemble("workflow ", (workflow.id, "bold"), "  ", status(workflow.status)),
-        Padding(facts, (0, 0, 0, 2)),
+        Padding(facts, (0, 0, 0, 2), expand=False),
     ]
     if workflow.jobs:
         parts += [Text(), jobs_table(workflow.jobs, now)]
@@ -152,7 +152,7 @@ def _job_payloads(job: Job) -> RenderableType:
     for name, value in (("input", payload(job.input)), ("output", payload(job.output)), ("reason", job.status_reason)):
         if value:
             facts.add_row(name, Text(value))
-    return Group(Text(), Text(f"{job.state} ({job.id})", style="bold"), Padding(facts, (0, 0, 0, 2)))
+    return Group(Text(), Text(f"{job.state} ({job.id})", style="bold"), Padding(facts, (0, 0, 0, 2), expand=False))
 
 
 def _shortened(text: str) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import uvloop
+from api_machines import in_process
 
 from workflow_manager.api.app import Api, create_api
 from workflow_manager.api.server import Server
@@ -17,19 +20,11 @@ from workflow_manager.engine import EmbeddedStepFunctions
 from workflow_manager.manager import ManagerSettings, WorkflowManager
 from workflow_manager.store.memory import MemoryStore
 
-PASS = {"StartAt": "done", "States": {"done": {"Type": "Succeed"}}}
-WAIT = {"StartAt": "later", "States": {"later": {"Type": "Wait", "Seconds": 3600, "End": True}}}
-FAIL = {
-    "StartAt": "choose",
-    "States": {
-        "choose": {
-            "Type": "Choice",
-            "Choices": [{"Variable": "$.x", "IsPresent": True, "Next": "no"}],
-            "Default": "no",
-        },
-        "no": {"Type": "Fail", "Error": "Broken", "Cause": "as told"},
-    },
-}
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Clients that are slow or stuck are tried on both event loops, which differ in how they write, close and abort."""
+    factories = {"asyncio": asyncio.new_event_loop}
+    return {**factories, "uvloop": uvloop.new_event_loop} if item.path.name == "test_api_server.py" else factories
 
 
 @pytest.fixture
@@ -71,10 +66,6 @@ async def server(api: Api) -> AsyncIterator[Server]:
 async def over_http(server: Server) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=server.url) as client:
         yield client
-
-
-def in_process(api: Api) -> httpx.AsyncClient:
-    return httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://test")
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import PASS, WAIT, in_process
+from api_machines import PASS, WAIT, in_process
 
 from workflow_manager.api.app import Api, create_api
 from workflow_manager.api.server import Server

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 import structlog
-from conftest import PASS, in_process
+from api_machines import PASS, in_process
 
 from workflow_manager.api.app import Api, create_api
 from workflow_manager.api.settings import ApiSettings

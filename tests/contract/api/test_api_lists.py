@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
-from conftest import PASS, WAIT
+from api_machines import PASS, WAIT
 
 Start = Callable[..., Awaitable[dict[str, Any]]]
 HEADER = "x-next-page-path"

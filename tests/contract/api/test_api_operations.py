@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import FAIL, PASS, WAIT
+from api_machines import FAIL, PASS, WAIT
 
 Start = Callable[..., Awaitable[dict[str, Any]]]
 Ended = Callable[[str], Awaitable[dict[str, Any]]]

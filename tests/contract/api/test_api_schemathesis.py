@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import schemathesis
-from conftest import FAIL, PASS
+from api_machines import FAIL, PASS
 from hypothesis import HealthCheck, settings
 from schemathesis import checks
 from schemathesis.config import GenerationConfig, ProjectConfig, ProjectsConfig, SchemathesisConfig
@@ -43,7 +43,9 @@ api = schemathesis.openapi.from_dict(
     config=SchemathesisConfig(
         projects=ProjectsConfig(
             default=ProjectConfig(
-                generation=GenerationConfig(modes=[GenerationMode.POSITIVE, GenerationMode.NEGATIVE], deterministic=True)
+                generation=GenerationConfig(
+                    modes=[GenerationMode.POSITIVE, GenerationMode.NEGATIVE], deterministic=True
+                )
             )
         )
     ),

@@ -11,8 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-import uvloop
-from conftest import PASS
+from api_machines import PASS
 
 from workflow_manager.api.app import Api
 from workflow_manager.api.server import Server
@@ -32,12 +31,6 @@ async def wire(scope: Any, receive: Any, send: Any) -> None:
 async def waiting_wire(scope: Any, receive: Any, send: Any) -> None:
     """Stands for a long poll."""
     await asyncio.Event().wait()
-
-
-@pytest.fixture(scope="module", params=[asyncio.DefaultEventLoopPolicy, uvloop.EventLoopPolicy], ids=["asyncio", "uvloop"])
-def event_loop_policy(request: pytest.FixtureRequest) -> asyncio.AbstractEventLoopPolicy:
-    """The event loops differ in how they write, close and abort; the one that serves is uvloop's."""
-    return request.param()
 
 
 @asynccontextmanager
@@ -263,6 +256,25 @@ async def test_a_request_under_way_is_cut_off_with_an_answer(api: Api) -> None:
         status, body = answer_of(await until_closed(reader))
 
     assert (status, body["__type"]) == (503, "ServiceUnavailable")
+
+
+async def test_a_client_that_takes_no_answer_does_not_hold_up_the_end(api: Api) -> None:
+    begun = asyncio.Event()
+
+    async def large(_scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"x" * 64 * 1024 * 1024, "more_body": True})
+        begun.set()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    server = Server(api, large, port=0, settings=ApiSettings(shutdown_seconds=0.1, write_seconds=60))
+    await server.start()
+    async with connection(server) as (_, writer):
+        writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nX-Amz-Target: x\r\nContent-Length: 0\r\n\r\n")
+        await asyncio.wait_for(begun.wait(), 5)
+
+        await asyncio.wait_for(server.stop(), 5)
 
 
 async def test_a_stopped_server_listens_no_more(api: Api) -> None:

@@ -75,7 +75,7 @@ def test_no_text_is_too_strange(text: str) -> None:
         try:
             parse("name", text)
         except InvalidRequest as error:
-            assert len(error.message) < 200  # noqa: PT017 - the length is what a hostile text could blow up
+            assert len(error.message) < 800  # noqa: PT017 - the length is what a hostile text could blow up
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,45 @@
+"""JSON as text: how AWS writes it into messages, and what is read from the texts that executions hold."""
+
+from __future__ import annotations
+
+import json
+from typing import NoReturn
+
+from .program import Json
+
+MAX_DEPTH = 500
+"""Levels of nesting of what is read: everything that walks a value may recurse."""
+
+
+def to_text(value: Json) -> str:
+    """Write JSON without spaces and without escapes of what is not ASCII."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def from_text(text: str) -> Json:
+    """Read JSON. Raises ValueError for what is none, or is nested too deeply."""
+    try:
+        value = json.loads(text, parse_constant=_refuse)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if text.count("[") + text.count("{") > MAX_DEPTH:
+        _check_depth(value)
+    return value
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number in JSON")
+
+
+def _check_depth(value: Json) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, (dict, list))
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return
+    raise ValueError("nested too deeply")
