@@ -326,7 +326,8 @@ def _encode(value: Any) -> str:
 
 
 def _rows(batch: Batch, sql: str, arguments: tuple[Any, ...]) -> list[Row]:
-    return batch.execute(sql, arguments).fetchall()
+    rows: list[Row] = batch.execute(sql, arguments).fetchall()
+    return rows
 
 
 def _definition(row: Row) -> WorkflowDefinition:

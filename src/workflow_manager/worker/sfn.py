@@ -11,7 +11,14 @@ from urllib.parse import urlsplit
 import boto3
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    NoRegionError,
+    ParamValidationError,
+    PartialCredentialsError,
+)
 
 from workflow_manager.worker.connections import keep_connections
 from workflow_manager.worker.service import ActivityGone, Invalid, Refused, ServiceError, TaskGone
@@ -30,6 +37,9 @@ HANG_UP_SECONDS = 2.0
 """How long the endpoint may take to end polls when it is told that their poller leaves."""
 
 TASK_GONE = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
+CONFIGURATION = (NoCredentialsError, PartialCredentialsError, NoRegionError, ParamValidationError)
+"""Errors of botocore that only a person can mend."""
+
 INVALID = frozenset({"InvalidOutput", "ValidationException", "SerializationException"})
 THROTTLED = frozenset(
     {"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown"}
@@ -129,8 +139,10 @@ def connect(
             return made
 
         polls, calls = client(POLL_READ_SECONDS, concurrency), client(READ_SECONDS, 2 * concurrency)
-    except (BotoCoreError, ValueError) as error:
+    except BotoCoreError as error:
         raise Refused(_sentence(error)) from error
+    except ValueError as error:
+        raise Refused(f"the endpoint URL {endpoint!r} cannot be used: {_sentence(error)}") from error
     return SfnActivity(polls, calls, activity_name=activity_name, worker_name=worker_name)
 
 
@@ -151,8 +163,7 @@ def is_loopback(url: str) -> bool:
 def _translated(error: BotoCoreError | ClientError) -> ServiceError:
     """The error of boto3 as one of ours; what is not known to be permanent counts as passing."""
     if not isinstance(error, ClientError):
-        passing = isinstance(error, HTTPClientError)
-        return (ServiceError if passing else Refused)(_sentence(error))
+        return (Refused if isinstance(error, CONFIGURATION) else ServiceError)(_sentence(error))
     code = error.response.get("Error", {}).get("Code", "")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
     sentence = f"{code}: {error.response.get('Error', {}).get('Message', '')}"
