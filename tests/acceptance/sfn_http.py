@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
-from typing import Any
+from typing import Any, Self
 
 
 class Refused(Exception):
@@ -47,6 +47,12 @@ class StepFunctionsHttp:
         if response.status >= 500:
             raise Unreachable(f"{response.status} {answer}")
         raise Refused(answer["__type"].rsplit("#")[-1], answer.get("message", ""))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         if self._connection is not None:

@@ -103,11 +103,11 @@ def test_nothing_acknowledged_is_lost_or_doubled(tmp_path: Path) -> None:
     chance = random.Random(seed)
     log = tmp_path / "worker.log"
     with ServerProcess(tmp_path / "data") as server:
-        client = StepFunctionsHttp(server.port)
-        activity = client.call("CreateActivity", name="work")["activityArn"]
-        machine = client.call(
-            "CreateStateMachine", name="chaos", definition=json.dumps(definition(activity)), roleArn=ROLE
-        )["stateMachineArn"]
+        with StepFunctionsHttp(server.port) as client:
+            activity = client.call("CreateActivity", name="work")["activityArn"]
+            machine = client.call(
+                "CreateStateMachine", name="chaos", definition=json.dumps(definition(activity)), roleArn=ROLE
+            )["stateMachineArn"]
         worker = subprocess.Popen(
             [sys.executable, Path(__file__).with_name("chaos_worker.py"), str(server.port), activity, log, "8"]
         )
@@ -125,8 +125,9 @@ def test_nothing_acknowledged_is_lost_or_doubled(tmp_path: Path) -> None:
                     for start in starts:
                         start.result()
                     started |= batch
-            wait_until_none_runs(server.port, machine)
-            check_executions(server.port, machine, started)
+            with StepFunctionsHttp(server.port) as client:
+                wait_until_none_runs(client, machine)
+                check_executions(client, machine, started)
             check_tasks(log)
         finally:
             worker.kill()
@@ -149,16 +150,14 @@ def start_until_acknowledged(port: int, machine: str, name: str, n: int) -> None
     client.close()
 
 
-def wait_until_none_runs(port: int, machine: str) -> None:
-    client = StepFunctionsHttp(port)
+def wait_until_none_runs(client: StepFunctionsHttp, machine: str) -> None:
     until = time.monotonic() + 120
     while client.call("ListExecutions", stateMachineArn=machine, statusFilter="RUNNING", maxResults=1)["executions"]:
         assert time.monotonic() < until, "some executions never end"
         time.sleep(0.2)
 
 
-def check_executions(port: int, machine: str, started: dict[str, int]) -> None:
-    client = StepFunctionsHttp(port)
+def check_executions(client: StepFunctionsHttp, machine: str, started: dict[str, int]) -> None:
     found: dict[str, str] = {}
     token: dict[str, Any] = {}
     while True:
