@@ -21,9 +21,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of the embedded engine, in a process of its own, on a free port and an empty data folder."""
     command = [sys.executable, HERE / "server.py", "--data", tmp_path_factory.mktemp("conformance")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip()
-        process.terminate()
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().strip()
+            assert url, "the server ended before it served; its own words stand above"
+            yield url
+        finally:
+            process.terminate()
 
 
 @pytest.fixture(scope="session")

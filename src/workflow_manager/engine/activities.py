@@ -290,6 +290,7 @@ class Activities:
     # ------------------------------------------------------------------------------------------ answers
 
     async def succeed(self, request: t.SendTaskSuccessInput) -> t.SendTaskSuccessOutput:
+        parse_task_token(request.task_token)
         try:
             msgspec.json.decode(request.output)
         except (msgspec.DecodeError, RecursionError, UnicodeEncodeError) as error:
