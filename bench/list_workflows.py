@@ -1,6 +1,6 @@
 """How long the first page of a list takes with few and with many workflows stored, in a real SQLite file.
 
-    python bench/list_workflows.py [--few 1000] [--many 1000000] [--runs 50]
+    python bench/list_workflows.py [--few 1000] [--n 1000000] [--runs 50]
 
 Medians of several runs of one page of ten. The ratio is what counts: lists are served by index walks.
 """
@@ -43,8 +43,12 @@ QUERIES: dict[str, dict[str, Any]] = {
     "definition": {"definition_name": "d3"},
     "definition, unresolved": {"definition_name": "d3", "resolved_by_user": False},
     "status": {"statuses": (WorkflowStatus.FAILED,)},
+    "unresolved": {"resolved_by_user": False},
     "namespace": {"namespace": "n2"},
+    "namespace, status": {"namespace": "n2", "statuses": (WorkflowStatus.FAILED,)},
+    "queue": {"queue": "default"},
     "tag": {"tags": {"team": "t4"}},
+    "definition, tag": {"definition_name": "d3", "tags": {"team": "t4"}},
     "all": {},
     "all, oldest first": {"oldest_first": True},
 }
@@ -102,7 +106,7 @@ async def measure(count: int, runs: int) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--few", type=int, default=1_000)
-    parser.add_argument("--many", type=int, default=1_000_000)
+    parser.add_argument("--n", "--many", dest="many", type=int, default=1_000_000)
     parser.add_argument("--runs", type=int, default=50)
     options = parser.parse_args()
     print(

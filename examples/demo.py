@@ -62,12 +62,22 @@ class Demo:
         if done.returncode != 0:
             raise DemoFailed(f"wfm {arguments[0]} ended with exit code {done.returncode}")
 
-    def json(self, *arguments: str | Path) -> Any:
-        """What a command prints with --json."""
+    def submit(self, *arguments: str) -> str:
+        """Submit a workflow without following it; its id."""
+        show("submit", *arguments, "--json")
         done = subprocess.run(
-            [WFM, *arguments, "--json"], env=self.environment, check=True, capture_output=True, text=True
+            [WFM, "submit", *arguments, "--json"], env=self.environment, check=False, stdout=subprocess.PIPE
         )
-        return json.loads(done.stdout.splitlines()[-1])
+        if done.returncode != 0:
+            raise DemoFailed(f"wfm submit ended with exit code {done.returncode}")
+        workflow_id: str = json.loads(done.stdout)["id"]
+        print(workflow_id, flush=True)
+        return workflow_id
+
+    def get(self, path: str) -> Any:
+        """What the HTTP API answers."""
+        with urllib.request.urlopen(self.url + path, timeout=5) as answer:
+            return json.loads(answer.read())
 
     def start(self, name: str, *arguments: str | Path) -> subprocess.Popen[bytes]:
         """Start a process that stays, its output to a log file."""
@@ -90,8 +100,7 @@ class Demo:
     def wait_for_job(self, workflow_id: str, status: str) -> None:
         until = time.monotonic() + 20
         while time.monotonic() < until:
-            with urllib.request.urlopen(f"{self.url}/workflows/{workflow_id}", timeout=5) as answer:
-                jobs = json.loads(answer.read())["jobs"]
+            jobs = self.get(f"/workflows/{workflow_id}")["jobs"]
             if jobs and jobs[-1]["status"] == status:
                 return
             time.sleep(0.02)
@@ -104,6 +113,7 @@ class Demo:
         say("A workflow definition: it is stored as version 0; a second time it is unchanged")
         self.wfm("apply", EXAMPLES / "sfncli-test.yaml")
         self.wfm("apply", EXAMPLES / "sfncli-test.yaml")
+        self.wfm("definitions")
 
         say("A worker: one command for each task of the resource `echo` in the namespace `demo`")
         self.start("worker", "worker", "--activity", "echo", "--namespace", "demo", "--endpoint-url", self.url, "--",
@@ -111,21 +121,21 @@ class Demo:
 
         say("A workflow, followed live to its end; then its output and jobs")
         self.wfm("submit", "sfncli-test:master", '{"foo": true}', "--namespace", "demo", "--queue", "night", "--follow")
-        first = self.json("workflows", "--limit", "1")
+        first = self.get("/workflows?workflowDefinitionName=sfncli-test:master&limit=1")[0]["id"]
 
         say("Another one; in the middle of its task the server is killed (SIGKILL) ...")
-        second = self.json("submit", "sfncli-test:master", '{"bar": [1, 2]}', "--namespace", "demo", "--queue", "night")
-        self.wait_for_job(second["id"], "running")
+        second = self.submit("sfncli-test:master", '{"bar": [1, 2]}', "--namespace", "demo", "--queue", "night")
+        self.wait_for_job(second, "running")
+        print(f"{DIM}$ kill -9 {server.pid}{PLAIN}", flush=True)
         server.send_signal(signal.SIGKILL)
         server.wait()
-        print(f"{DIM}$ kill -9 {server.pid}{PLAIN}", flush=True)
 
         say("... and started again; the worker and the workflow go on")
         self.serve()
-        self.wfm("workflow", second["id"], "--follow")
+        self.wfm("workflow", second, "--follow")
 
-        for workflow_id, expected in ((first["id"], {"foo": True}), (second["id"], {"bar": [1, 2]})):
-            found = self.json("workflow", workflow_id)
+        for workflow_id, expected in ((first, {"foo": True}), (second, {"bar": [1, 2]})):
+            found = self.get(f"/workflows/{workflow_id}")
             output = json.loads(found["output"] or "null")
             if found["status"] != "succeeded" or output != expected | {"_EXECUTION_NAME": workflow_id}:
                 raise DemoFailed(f"workflow {workflow_id} is {found['status']} with output {output}")
@@ -148,7 +158,7 @@ def main() -> int:
         demo = Demo(Path(folder))
         try:
             demo.run()
-        except (DemoFailed, subprocess.CalledProcessError, OSError) as error:
+        except (DemoFailed, OSError) as error:
             print(f"\nthe demo failed: {error}", file=sys.stderr)
             for log in sorted(Path(folder).glob("*.log")):
                 print(

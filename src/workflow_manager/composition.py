@@ -5,6 +5,7 @@ A part that is chosen by a setting (the store, what executes) is chosen here, an
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import tempfile
 from collections.abc import AsyncIterator, Callable
@@ -48,7 +49,8 @@ def run_server(settings: Settings, *, started: Callable[[str], None]) -> None:
 
 async def _serve(settings: Settings, started: Callable[[str], None]) -> None:
     async with service(settings) as running:
-        started(running.server.url)
+        # told once the signals are heard: who is told may send one at once
+        asyncio.get_running_loop().call_soon(started, running.server.url)
         await running.server.serve_until_signal()
 
 

@@ -27,7 +27,7 @@ from .timestamps import parse_seconds
 ERROR = "States.QueryEvaluationError"
 
 MAX_LENGTH = 16_384
-MAX_STEPS = 500_000
+MAX_STEPS = 250_000
 MAX_DEPTH = 300
 MAX_SIZE = 1_000_000
 """Characters or items of any value an expression makes on its way."""

@@ -221,17 +221,18 @@ class Reader:
     def is_expression(self, value: Json) -> bool:
         return self.jsonata and isinstance(value, str) and jsonata.is_expression(value)
 
-    def _template_text(self, text: str, key: str, name: str) -> Expr | None:
-        reason = ""
+    def _template_text(self, text: Json, key: str, name: str) -> Expr | None:
+        reason = ": it is no text"
         try:
-            if text.startswith("$"):
+            if isinstance(text, str) and text.startswith("$"):
                 path = paths.parse(text)
                 if path.variable is not None:
                     self.refer([path.variable])
                 return paths.getter(path, paths.path_for_field(path, key))
-            return self._call(text)
+            if isinstance(text, str):
+                return self._call(text)
         except IllegalTextError:
-            pass
+            reason = ""  # as AWS words it
         except (paths.PathError, IntrinsicError) as error:
             reason = f": {error}"
         self.error(

@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 
 from .program import Env, Expr, Json
 
-CompileText: TypeAlias = Callable[[str, str], Expr | None]
-"""(text, field name such as ``value.$``) -> what evaluates it; None when the text is neither path nor function (reported)."""
+CompileText: TypeAlias = Callable[[Json, str], Expr | None]
+"""(value, field name such as ``value.$``) -> what evaluates it; None when the value is neither path nor function (reported)."""
 
 
 def constant(value: Json) -> Expr:
@@ -42,7 +42,7 @@ def _compile_object(template: dict[str, Any], compile_text: CompileText) -> Expr
     computed: list[tuple[str, Expr]] = []
     for key, value in template.items():
         if key.endswith(".$"):
-            expression = compile_text(value, key) if isinstance(value, str) else None
+            expression = compile_text(value, key)
             base[key[:-2]] = None
             if expression is not None:
                 computed.append((key[:-2], expression))

@@ -20,13 +20,9 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code = _invoke(arguments)
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        code = ExitCode.INTERRUPTED
     except BrokenPipeError:  # whoever read our output has gone, as head does; there is nobody to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.FAILED
-    if code == ExitCode.INTERRUPTED:
-        complain("interrupted")
     return code
 
 
@@ -46,14 +42,16 @@ def _invoke(arguments: Sequence[str]) -> int:
     except Problem as problem:
         complain(problem.message, *problem.details)
         return problem.code
-    except typer.Abort:
-        return ExitCode.INTERRUPTED
+    except (KeyboardInterrupt, typer.Abort):
+        result = ExitCode.INTERRUPTED
     except Exception as error:
         known = _problem(error)
         if known is None:
             raise
         complain(known.message, *known.details)
         return known.code
+    if result == ExitCode.INTERRUPTED:  # as typer answers Ctrl-C
+        complain("interrupted")
     return result if isinstance(result, int) else ExitCode.OK
 
 

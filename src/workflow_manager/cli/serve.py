@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -80,8 +81,10 @@ def serve(
 def announce(settings: Settings, url: str) -> None:
     """Say that requests are answered now, and what a person needs to send some."""
     where = "memory" if settings.store == "memory" else settings.data
-    typer.echo(
+    line = (
         f"workflow-manager listens on {url} (documentation: {url}/docs; endpoint_url of boto3 and the AWS CLI: {url}); "
         f"its data is in {where}"
     )
-    sys.stdout.flush()
+    with contextlib.suppress(BrokenPipeError):  # a server serves, whether or not anyone reads what it prints
+        typer.echo(line)
+        sys.stdout.flush()

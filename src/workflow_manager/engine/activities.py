@@ -50,6 +50,8 @@ _Answer: TypeAlias = Callable[[int, int], Stimulus]
 QUEUED, REQUEUED, HANDED = 0, 1, 2
 LONG_POLL_SECONDS = 60.0
 MAX_POLLERS = 1_000
+RETRY_SECONDS = 1.0
+"""How long to wait before giving a task back again, when the database refused it."""
 
 
 class Poller:
@@ -132,7 +134,7 @@ class Activities:
         return await self._database.write(write)
 
     def listed(self, request: t.ListActivitiesInput) -> t.ListActivitiesOutput:
-        limit, after = page_of(request.max_results, request.next_token)
+        limit, after = page_of(request.max_results, request.next_token, str)
         rows = self._database.read(
             "SELECT name, created FROM activity WHERE name > ? ORDER BY name LIMIT ?", (after or "", limit + 1)
         )
@@ -157,8 +159,8 @@ class Activities:
             for execution, call in tasks:
                 live = self._runner.live.get(execution.id)
                 frame = live.frames.get(call.frame) if live is not None else None
-                if frame is None or frame.task is None or frame.task.scheduled_event != call.scheduled_event:
-                    continue  # over before the batch was, as by a StopExecution
+                if frame is None or frame.task is None or frame.task.nonce != parse_task_token(call.token)[3]:
+                    continue  # over before the batch was, as by a StopExecution; or scheduled by one that was given up
                 poller = self._next_poller(arn)
                 row = (execution.id, call.frame, call.scheduled_event, arn)
                 state = QUEUED if poller is None else HANDED
@@ -222,9 +224,10 @@ class Activities:
         try:
             if self._queued(arn):
                 await self._database.submit(lambda batch: self._serve(batch, arn))
-            token, text = await asyncio.wait_for(poller.answer, self._long_poll)
-        except TimeoutError:
-            return t.GetActivityTaskOutput()
+            await asyncio.wait((poller.answer,), timeout=self._long_poll)
+            if not poller.answer.done():
+                return t.GetActivityTaskOutput()
+            token, text = poller.answer.result()
         except BaseException:
             if poller.answer.done() and not poller.answer.cancelled():
                 self.undelivered(poller.answer.result()[0])
@@ -280,7 +283,11 @@ class Activities:
             if row is not None:
                 self._serve(batch, row[0])
 
-        self._forget_failure(self._database.submit(write))
+        def settled(done: asyncio.Future[None]) -> None:
+            if not done.cancelled() and isinstance(done.exception(), DatabaseUnavailable) and not self._database.closed:
+                asyncio.get_running_loop().call_later(RETRY_SECONDS, self.undelivered, token)
+
+        self._database.submit(write).add_done_callback(settled)
 
     @staticmethod
     def _forget_failure(future: asyncio.Future[None]) -> None:

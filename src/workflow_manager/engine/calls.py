@@ -181,7 +181,10 @@ class Calls:
                 stimulus = TaskFailed(call.frame, call.scheduled_event, "States.TaskFailed", "The integration failed")
 
         def write(batch: Batch) -> None:
-            batch.execute("DELETE FROM invocation WHERE execution = ? AND frame = ?", (execution_id, call.frame))
+            batch.execute(
+                "DELETE FROM invocation WHERE execution = ? AND frame = ? AND event = ?",  # it may have been retried since
+                (execution_id, call.frame, call.scheduled_event),
+            )
             self._runner.take(batch, execution_id, stimulus)
 
         while True:

@@ -102,7 +102,7 @@ class Draft:
             self.effects.frames.pop(frame_id, None)
             for key in [key for key in self.effects.timers if key[0] == frame_id]:
                 del self.effects.timers[key]
-        self.effects.asides.pop(frame_id, None)
+            self.effects.asides.pop(frame_id, None)
 
     # ------------------------------------------------------------------ history
 
@@ -197,4 +197,4 @@ def entered(name: str, data: Data) -> dict[str, Any]:
 
 def iso(seconds: float) -> str:
     """A time as the context object writes it: UTC, milliseconds, Z."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{int(seconds * 1000) % 1000:03d}Z"
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

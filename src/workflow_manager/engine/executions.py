@@ -115,9 +115,7 @@ class Executions:
         return self._machines.describe_for(machine, definition, role_arn)
 
     def listed(self, request: t.ListExecutionsInput) -> t.ListExecutionsOutput:
-        limit, before = page_of(request.max_results, request.next_token)
-        if before is not None and not isinstance(before, int):
-            raise InvalidToken("Invalid Token: 'Invalid token'")
+        limit, before = page_of(request.max_results, request.next_token, int)
         if request.state_machine_arn is None:
             raise ExecutionDoesNotExist("Map Runs are not supported by the embedded engine; give a stateMachineArn")
         machine = self._machines.get(request.state_machine_arn)
@@ -149,9 +147,7 @@ class Executions:
 
     def history(self, request: t.GetExecutionHistoryInput) -> t.GetExecutionHistoryOutput:
         execution_id, *_ = self._find(request.execution_arn)
-        limit, at = page_of(request.max_results, request.next_token)
-        if at is not None and not isinstance(at, int):
-            raise InvalidToken("Invalid Token: 'Invalid token'")
+        limit, at = page_of(request.max_results, request.next_token, int)
         events, more = self._page(execution_id, limit, at, reverse=bool(request.reverse_order))
         if request.include_execution_data is False:
             for event in events:
@@ -164,6 +160,8 @@ class Executions:
     ) -> tuple[list[HistoryEvent], int | None]:
         """Events from id ``at`` on, and the id that the next page begins with."""
         base = execution_id << SHIFT
+        if at is not None and at >> SHIFT:
+            raise InvalidToken("Invalid Token: 'Invalid token'")
         if reverse:
             sql = "SELECT events FROM history WHERE key > ? AND key <= ? ORDER BY key DESC"
             rows = self._database.reader.execute(sql, (base, base + at if at is not None else base + (1 << SHIFT) - 1))

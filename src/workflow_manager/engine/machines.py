@@ -245,6 +245,7 @@ class Machines:
         digest = hashlib.sha256(text.encode()).digest()
         batch.execute("INSERT INTO definition (hash, text) VALUES (?, ?) ON CONFLICT DO NOTHING", (digest, text))
         ((definition,),) = batch.execute("SELECT id FROM definition WHERE hash = ?", (digest,)).fetchall()
+        batch.after_rollback(lambda: self._runner.forget_program(definition))  # the id may come to be another's
         return int(definition)
 
     async def update(self, request: t.UpdateStateMachineInput) -> t.UpdateStateMachineOutput:
@@ -352,7 +353,7 @@ class Machines:
         }
 
     def listed(self, request: t.ListStateMachinesInput) -> t.ListStateMachinesOutput:
-        limit, after = page_of(request.max_results, request.next_token)
+        limit, after = page_of(request.max_results, request.next_token, str)
         rows = self._database.read(
             "SELECT name, type, created FROM state_machine WHERE status = 'ACTIVE' AND name > ? ORDER BY name LIMIT ?",
             (after or "", limit + 1),

@@ -11,6 +11,7 @@ import random
 import uuid
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -86,6 +87,9 @@ class Runner:
             self._programs.move_to_end(definition)
         return program
 
+    def forget_program(self, definition: int) -> None:
+        self._programs.pop(definition, None)
+
     def keep_program(self, definition: int, program: Program) -> None:
         self._programs[definition] = program
         while len(self._programs) > PROGRAMS:
@@ -156,7 +160,7 @@ class Runner:
             self._work.append(told)
         if fresh:
             self.next_execution += 1
-            batch.after_rollback(self.live.forget)
+            batch.after_rollback(self._forget)
             working, self._working = self._working, True
             try:
                 self._apply(batch, execution, effects, tracked=machine.tracked, fresh=True)
@@ -181,7 +185,7 @@ class Runner:
         """Step a live execution, and all that follows from it; whether there is such an execution."""
         if self.live.get(execution_id) is None:
             return False
-        batch.after_rollback(self.live.forget)
+        batch.after_rollback(self._forget)
         self._work.append((execution_id, stimulus))
         self._work_off(batch)
         return True
@@ -198,12 +202,13 @@ class Runner:
                     continue
                 effects = step(self.program(execution.definition), execution, stimulus, self._env(self.now()))
                 self._apply(batch, execution, effects)
-        except BaseException:
-            self._work.clear()
-            self.live.forget()
-            raise
         finally:
             self._working = False
+
+    def _forget(self) -> None:
+        """What is in memory may not be what is on disk: the batch, or the operation that took a stimulus, was undone."""
+        self._work.clear()
+        self.live.forget()
 
     def _env(self, now: float) -> StepEnv:
         return StepEnv(now, _uuid, random.random, self.region, self.limits)
@@ -238,8 +243,8 @@ class Runner:
                 batch.after_commit(self.timer_set.set)
         if self.outbox_wanted and (fresh or outcome is not None):
             self._tell(batch, execution, outcome, tracked=tracked)
-        if effects.events and execution.arn in self._changed:
-            batch.after_commit(lambda: self._wake(execution.arn))
+        if effects.events:  # whoever begins to wait while the batch is being committed is woken too
+            batch.after_commit(partial(self._wake, execution.arn))
 
     def _tell(self, batch: Batch, execution: Execution, outcome: Outcome | None, *, tracked: bool | None) -> None:
         """Put a status change into the outbox, for executions of the state machines that are listened to."""
@@ -301,7 +306,12 @@ class Runner:
                 batch.execute(
                     "DELETE FROM timer WHERE execution = ? AND frame = ? AND kind = ?", (execution_id, frame, kind)
                 )
+        batch.after_rollback(self._look_at_timers)
         ((self.next_due,),) = self._query("SELECT min(due) FROM timer")
+
+    def _look_at_timers(self) -> None:
+        """The timers that were taken are there again."""
+        self.next_due = 0.0
 
     # ------------------------------------------------------------------------------------------ stopping
 

@@ -141,6 +141,8 @@ class EmbeddedStepFunctions:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _deliver(self) -> bool:
+        if not self._listeners:
+            return False  # what was not dealt with before a restart waits for who subscribes
         rows = self._database.read("SELECT seq, body FROM outbox ORDER BY seq LIMIT ?", (OUTBOX_PAGE,))
         if not rows:
             return False

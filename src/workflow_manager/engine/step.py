@@ -29,6 +29,9 @@ from workflow_manager.stepfunctions.history import HistoryEvent
 
 __all__ = ["step"]
 
+WAITS_IN = {"wait": Phase.WAITING, "retry": Phase.RETRYING}
+"""Kind of timer -> the phase of a frame that waits for it."""
+
 
 def step(program: Program, execution: Execution, stimulus: Stimulus, env: StepEnv) -> Effects:
     """Decide what a stimulus does. One that nobody waits for (a late timer, a task that is over) has no effects."""
@@ -38,6 +41,9 @@ def step(program: Program, execution: Execution, stimulus: Stimulus, env: StepEn
         _run(draft)
     except HistoryLimitReached:
         _end_at_history_limit(draft)
+    except RecursionError:  # the data is: definitions are held to a depth when they are compiled
+        draft = Draft(program, execution, env)
+        _end_too_deep(draft)
     effects = draft.effects
     effects.last_event = draft.last_event
     effects.next_frame = draft.next_frame
@@ -50,9 +56,8 @@ def _take(draft: Draft, stimulus: Stimulus) -> None:
             _start(draft)
         case Continue():
             draft.effects.timers[ROOT, "continue"] = None
-            draft.ready.extend(
-                draft.touch(frame.id) for frame in list(draft.execution.frames.values()) if frame.phase is Phase.READY
-            )
+            ready = [frame.id for frame in draft.execution.frames.values() if frame.phase is Phase.READY]
+            draft.ready.extend(draft.touch(frame_id) for frame_id in sorted(ready))  # after a restart, too
         case TimerFired():
             _timer(draft, stimulus)
         case TaskStarted():
@@ -90,15 +95,20 @@ def _start(draft: Draft) -> None:
 
 
 def _timer(draft: Draft, fired: TimerFired) -> None:
-    """A timer is as good as what the frame says it waits for: one that came too early or too late changes nothing."""
+    """A timer is as good as what the frame says it waits for: one that came too late changes nothing.
+
+    One that came too early, as when the clock was set back, comes again.
+    """
     draft.effects.timers[fired.frame, fired.kind] = None
     frame = draft.find(fired.frame)
     if frame is None:
         return
     match fired.kind:
-        case "wait" if frame.phase is Phase.WAITING and frame.due <= draft.now:
+        case "wait" | "retry" if frame.phase is WAITS_IN[fired.kind] and frame.due > draft.now:
+            draft.effects.timers[fired.frame, fired.kind] = frame.due
+        case "wait" if frame.phase is Phase.WAITING:
             states.waited(draft, draft.touch(frame.id))
-        case "retry" if frame.phase is Phase.RETRYING and frame.due <= draft.now:
+        case "retry" if frame.phase is Phase.RETRYING:
             frame = draft.touch(frame.id)
             frame.phase = Phase.READY
             draft.ready.append(frame)
@@ -140,4 +150,11 @@ def _end_at_history_limit(draft: Draft) -> None:
             {"error": "States.Runtime", "cause": cause},
         )
     )
+    outcomes.close(draft, "FAILED", error="States.Runtime", cause=cause)
+
+
+def _end_too_deep(draft: Draft) -> None:
+    """Fail an execution whose data nests deeper than it can be written; it must not keep others from going on."""
+    cause = "The data of the execution is nested too deeply."
+    draft.emit(draft.execution.last_event, "ExecutionFailed", {"error": "States.Runtime", "cause": cause})
     outcomes.close(draft, "FAILED", error="States.Runtime", cause=cause)

@@ -210,9 +210,11 @@ def timer(draft: Draft, frame: Frame, kind: str) -> None:
 
 
 def withdraw(draft: Draft, frame: Frame) -> None:
-    """Nobody waits for the frame's task any more."""
+    """Nobody waits for the frame's task any more; one that this very step scheduled is not begun."""
     if frame.task is not None:
         draft.effects.withdrawn.append((frame.id, frame.task))
+        calls = draft.effects.calls
+        calls[:] = [call for call in calls if call.frame != frame.id]
     _stop_clocks(draft, frame)
 
 

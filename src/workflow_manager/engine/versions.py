@@ -18,7 +18,6 @@ from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.arns import Arns, parse
 from workflow_manager.stepfunctions.errors import (
     ConflictException,
-    InvalidToken,
     ResourceNotFound,
     StateMachineDoesNotExist,
     ValidationException,
@@ -165,9 +164,7 @@ class Versions:
 
     def listed(self, request: t.ListStateMachineVersionsInput) -> t.ListStateMachineVersionsOutput:
         """Newest first."""
-        limit, before = page_of(request.max_results, request.next_token)
-        if before is not None and not isinstance(before, int):
-            raise InvalidToken("Invalid Token: 'Invalid token'")
+        limit, before = page_of(request.max_results, request.next_token, int)
         parsed = parse(request.state_machine_arn, "stateMachine")
         machine = self._machines.by_name(parsed.name)
         rows = (
@@ -307,9 +304,7 @@ class Versions:
 
     def aliases(self, request: t.ListStateMachineAliasesInput) -> t.ListStateMachineAliasesOutput:
         """By name; of one version only, if the ARN names one."""
-        limit, after = page_of(request.max_results, request.next_token)
-        if after is not None and not isinstance(after, str):
-            raise InvalidToken("Invalid Token: 'Invalid token'")
+        limit, after = page_of(request.max_results, request.next_token, str)
         machine, version, _ = self.resolve(request.state_machine_arn)
         rows = self._database.read(
             "SELECT name, routing, created FROM machine_alias WHERE machine = ? AND name > ? ORDER BY name",

@@ -111,7 +111,7 @@ class Workflow(Struct, rename="camel", frozen=True, kw_only=True):
     stopped_at: datetime = UNSET_TIME
     status: WorkflowStatus = WorkflowStatus.QUEUED
     status_reason: str = ""
-    namespace: str
+    namespace: str = ""
     queue: str = "default"
     input: str = "{}"
     output: str = ""

@@ -223,11 +223,12 @@ class Worker:
                 if isinstance(error, Invalid) and isinstance(outcome, Success):
                     outcome = Failure(ErrorName.TASK_OUTPUT_NOT_JSON, f"the output was refused: {reason}")
                     continue
-                if self._monotonic() >= self._report_ends(finished):
+                left = self._report_ends(finished) - self._monotonic()
+                if left <= 0:
                     self._lose(log, reason)
                     return
                 log.warning("the task's result could not be reported; trying again", reason=reason)
-                task.wait_until_gone(backoff.next_seconds())
+                task.wait_until_gone(min(backoff.next_seconds(), left))
             else:
                 if isinstance(outcome, Success):
                     log.info("task succeeded")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
-from queue import SimpleQueue
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 import structlog
@@ -25,6 +25,11 @@ PASSED_ON = (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 """Signals that the commands get and the worker itself does not mind."""
 
 STDOUT, STDERR = 1, 2
+
+ENDED = 0
+"""The byte that says that the worker has ended; no signal has this number."""
+
+RECEIVE_BYTES = 64
 
 
 def run_worker(settings: WorkerSettings) -> int:
@@ -70,10 +75,13 @@ def run_worker(settings: WorkerSettings) -> int:
 def _run_with_signals(worker: Worker) -> bool:
     """Run the worker in a thread, while this one, the main one, hands it the signals.
 
-    A handler may run between any two bytecodes, so it only puts the number into a queue that may be used there.
+    Signals arrive as bytes in a socket, their numbers, which the interpreter's C handler writes in whichever thread the
+    kernel has chosen. A Python handler would not do: it runs in the main thread only once that wakes, and a signal that
+    another thread takes does not wake it.
     """
-    mailbox: SimpleQueue[int | None] = SimpleQueue()
     results: list[bool | BaseException] = []
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
 
     def work() -> None:
         try:
@@ -81,26 +89,38 @@ def _run_with_signals(worker: Worker) -> bool:
         except BaseException as error:  # noqa: BLE001 - raised again by the main thread
             results.append(error)
         finally:
-            mailbox.put(None)
+            writer.send(bytes([ENDED]))
 
-    def handle(number: int, _: FrameType | None) -> None:
-        mailbox.put(number)
-
-    handlers = {}
-    for number in (*STOPPING, *PASSED_ON):
-        if number in STOPPING or signal.getsignal(number) != signal.SIG_IGN:  # nohup stays in force
-            handlers[number] = signal.signal(number, handle)
-    try:
+    with reader, writer, _handled(writer.fileno()) as numbers:
         threading.Thread(target=work, name="worker", daemon=True).start()
-        while (received := mailbox.get()) is not None:
-            worker.signal(received)
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+        while ENDED not in (received := reader.recv(RECEIVE_BYTES)):
+            for number in received:
+                if number in numbers:
+                    worker.signal(number)
     result = results[0]
     if isinstance(result, BaseException):
         raise result
     return result
+
+
+@contextlib.contextmanager
+def _handled(descriptor: int) -> Iterator[set[int]]:
+    """Have the numbers of our signals written to a file descriptor; yields them. What was there before is put back."""
+    handlers = {}
+    previous = signal.set_wakeup_fd(descriptor, warn_on_full_buffer=False)
+    try:
+        for number in (*STOPPING, *PASSED_ON):
+            if number in STOPPING or signal.getsignal(number) != signal.SIG_IGN:  # nohup stays in force
+                handlers[number] = signal.signal(number, _nothing_more)
+        yield {int(number) for number in handlers}
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(previous)
+
+
+def _nothing_more(_: int, __: FrameType | None) -> None:
+    """The number has been written already."""
 
 
 def writer_to(descriptor: int) -> Callable[[bytes], None]:

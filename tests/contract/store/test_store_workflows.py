@@ -102,6 +102,16 @@ async def test_jobs_are_kept_when_they_are_given(store: Store) -> None:
     assert (await store.workflow("w")).last_job == job
 
 
+async def test_payloads_are_replaced_and_cleared(store: Store) -> None:
+    await store.save_workflow(workflow(output='{"old": 1}', last_job=Job(id="1", input="old", output="old")))
+
+    stored, made = await store.change_workflow("w", WorkflowChange(output="", last_job=Job(id="2"), jobs=[]))
+
+    assert made
+    assert (stored.output, stored.last_job, stored.jobs) == ("", Job(id="2"), [])
+    assert await store.workflow("w") == stored
+
+
 async def test_a_workflow_that_is_not_there(store: Store) -> None:
     for call in (store.workflow("no"), store.change_workflow("no", WorkflowChange(status=S.FAILED))):
         with pytest.raises(WorkflowNotFound, match="no"):

@@ -9,9 +9,17 @@ from typing import Any
 from workflow_manager.asl import compile as compile_definition
 from workflow_manager.engine.data import Data
 from workflow_manager.engine.draft import Limits, StepEnv
-from workflow_manager.engine.frames import Execution, Frame, pack, pack_aside, unpack
+from workflow_manager.engine.frames import ROOT, Execution, Frame, pack, pack_aside, unpack
 from workflow_manager.engine.step import step
-from workflow_manager.engine.stimuli import Effects, Outcome, Start, Stimulus, TaskCall, TimerFired
+from workflow_manager.engine.stimuli import (
+    Effects,
+    Outcome,
+    Start,
+    Stimulus,
+    TaskCall,
+    TaskSucceeded,
+    TimerFired,
+)
 from workflow_manager.stepfunctions.history import HistoryEvent
 
 ACTIVITY = "arn:aws:states:us-east-1:000000000000:activity:a"
@@ -35,6 +43,8 @@ class Stepped:
         self.timers: dict[tuple[int, str], float] = {}
         self.calls: list[TaskCall] = []
         self.outcome: Outcome | None = None
+        self.rows: dict[int, bytes] = {}
+        self.asides: dict[int, bytes] = {}
 
     def env(self) -> StepEnv:
         return StepEnv(self.now, lambda: f"uuid-{next(self._uuids)}", lambda: self._random, limits=self._limits)
@@ -52,8 +62,17 @@ class Stepped:
         for frame_id, frame in effects.frames.items():
             if frame is None:
                 del self.execution.frames[frame_id]
+                del self.rows[frame_id]
             else:
                 self.execution.frames[frame_id] = frame
+                self.rows[frame_id] = self.pack(frame)
+        if ROOT in self.execution.frames and effects.events:
+            self.rows[ROOT] = self.pack(self.execution.frames[ROOT])
+        for frame_id, aside in effects.asides.items():
+            if aside is None:
+                self.asides.pop(frame_id, None)
+            else:
+                self.asides[frame_id] = pack_aside(aside)
         for key, due in effects.timers.items():
             if due is None:
                 self.timers.pop(key, None)
@@ -61,9 +80,12 @@ class Stepped:
                 self.timers[key] = due
         if effects.outcome is not None:
             self.outcome = effects.outcome
-            self.execution.frames.clear()
-            self.timers.clear()
+            for kept in (self.execution.frames, self.rows, self.asides, self.timers):
+                kept.clear()
         return effects
+
+    def pack(self, frame: Frame) -> bytes:
+        return pack(frame, self.execution.last_event, self.execution.next_frame)
 
     def start(self) -> Stepped:
         self.take(Start())
@@ -79,16 +101,21 @@ class Stepped:
         self.now = until
 
     def reload(self) -> None:
-        """What a restart does: frames become rows, rows become frames."""
-        frames = self.execution.frames
-        rows = {
-            i: (pack(f, self.execution.last_event, self.execution.next_frame), f.children is not None, f)
-            for i, f in frames.items()
-        }
+        """What a restart does: nothing is known but the rows, which come in the order of their ids."""
+        self.execution.last_event, self.execution.next_frame = 0, 1
         self.execution.frames = {
-            i: unpack(self.execution, i, body, pack_aside(f) if has_aside else None)
-            for i, (body, has_aside, f) in rows.items()
+            i: unpack(self.execution, i, body, self.asides.get(i)) for i, body in sorted(self.rows.items())
         }
+
+    def finish(self, output: str = "{}") -> None:
+        """Have every task that is wanted succeed, and let the time pass that is waited for, until the execution ends."""
+        while self.outcome is None:
+            waiting = [f for f in self.execution.frames.values() if f.task is not None]
+            for frame in waiting:
+                assert frame.task is not None
+                self.take(TaskSucceeded(frame.id, frame.task.scheduled_event, output))
+            if not waiting:
+                self.pass_time(max(0.0, min(self.timers.values()) - self.now))
 
     @property
     def types(self) -> list[str]:
@@ -104,3 +131,18 @@ def frozen(frame: Frame) -> tuple[Any, ...]:
     """All that a frame holds, for comparing before and after."""
     plain = (repr(getattr(frame, name)) for name in Frame.__slots__ if name not in {"input", "output"})
     return (*plain, frame.input.text, frame.output.text if frame.output is not None else None)
+
+
+def machine(states: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    """A definition that starts at the first of its states."""
+    return {"StartAt": next(iter(states)), "States": states, **fields}
+
+
+def task(resource: str = ACTIVITY, **fields: Any) -> dict[str, Any]:
+    """A Task that ends its machine, unless it has a Next."""
+    return {"Type": "Task", "Resource": resource, **({} if "Next" in fields else {"End": True}), **fields}
+
+
+def events(run: Stepped, since: int = 0) -> list[tuple[int, int, str]]:
+    """The history after an event, as (id, previousEventId, type)."""
+    return [(event.id, event.previous_event_id, event.type) for event in run.history[since:]]
