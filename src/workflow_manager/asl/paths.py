@@ -19,6 +19,7 @@ from itertools import islice
 from typing import Any, TypeAlias
 
 import jsonpath
+from jsonpath.exceptions import JSONPathRecursionError
 
 from .jsontext import to_text
 from .program import Env, Expr, Failure, Json, ResultPath
@@ -40,6 +41,7 @@ _QUOTED_NAME = re.compile(rf"\[\s*({_QUOTED})\s*\]")
 _WILDCARD = re.compile(r"\[\s*\*\s*\]")
 _UNION = re.compile(rf"\[\s*(?:{_QUOTED}|{_INTEGER})(?:\s*,\s*(?:{_QUOTED}|{_INTEGER}))+\s*\]")
 _SLICE = re.compile(rf"\[\s*(?:{_INTEGER})?\s*:\s*(?:{_INTEGER})?\s*(?::\s*(?:{_INTEGER})?\s*)?\]")
+_UNION_IN_FILTER = re.compile(r"[\w@$\])]\[[^\[\]]*,")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -58,7 +60,7 @@ class Path:
     text: str
     root: str
     keys: tuple[str | int, ...] | None
-    query: jsonpath.JSONPath | jsonpath.CompoundJSONPath | None = None
+    query: jsonpath.JSONPath | None = None
 
     @property
     def variable(self) -> str | None:
@@ -100,6 +102,8 @@ def parse(text: str) -> Path:
         return Path(text, root, tuple(keys))
     try:
         query = jsonpath.compile("$" + "".join(steps))
+        if not isinstance(query, jsonpath.JSONPath):
+            raise PathError("one path only is expected")
     except (jsonpath.JSONPathError, RecursionError, ValueError) as error:
         raise PathError(str(error).split(", line", maxsplit=1)[0]) from None
     return Path(text, root, None, query)
@@ -134,8 +138,15 @@ def _step(text: str, at: int, *, dotted: bool) -> tuple[str | int | _Several, in
         return _Several(found[0]), found.end()
     if re.match(r"\[\s*\?", text[at:]):
         end = _closing_bracket(text, at)
-        return _Several(text[at:end]), end
+        return _Several(_filter(text[at:end])), end
     raise PathError(f"what follows '[' at character {at + 1} is no name, index, slice, wildcard or filter")
+
+
+def _filter(text: str) -> str:
+    """Refuse what a filter would search for again and again for each place that it looks at."""
+    if text.count("..") > 1 or _UNION_IN_FILTER.search(text):
+        raise PathError("a filter may hold neither several '..' nor lists of names or indexes such as ['a','b']")
+    return text
 
 
 def _closing_bracket(text: str, at: int) -> int:
@@ -270,18 +281,27 @@ def _searching(path: Path, missing: Missing) -> Expr:
         if not isinstance(root, (dict, list)):
             return []
         try:
-            matches = [match.obj for match in islice(query.finditer(root), MAX_MATCHES + 1)]
-        except (jsonpath.JSONPathError, RecursionError) as error:
+            return _matches(query, root)
+        except (jsonpath.JSONPathError, RecursionError, OverflowError) as error:
             raise Failure("States.Runtime", f"Invalid path '{path.text}' : {_one_line(error)}") from None
-        if len(matches) > MAX_MATCHES:
-            raise Failure("States.Runtime", f"Invalid path '{path.text}' : more than {MAX_MATCHES} places match")
-        return matches
 
     return search
 
 
+def _matches(query: jsonpath.JSONPath, root: Json) -> list[Any]:
+    """Search step by step, so that no step can match more than is bearable: each may match every place several times."""
+    found = [query.env.match_class(filter_context={}, obj=root, parent=None, path="$", parts=(), root=root)]
+    for segment in query.segments:
+        found = list(islice(segment.resolve(found), MAX_MATCHES + 1))
+        if len(found) > MAX_MATCHES:
+            raise OverflowError(f"more than {MAX_MATCHES} places match")
+    return [match.obj for match in found]
+
+
 def _one_line(error: Exception) -> str:
-    return "the data is nested too deeply" if isinstance(error, RecursionError) else str(error).replace("\n", " ")
+    if isinstance(error, (RecursionError, JSONPathRecursionError)):
+        return "the data is nested too deeply"
+    return str(error).partition("\n")[0]
 
 
 def invalid_path(path: Path) -> Missing:

@@ -168,3 +168,34 @@ def test_deep_json_in_a_text_is_not_read() -> None:
     for depth in (501, 100_000):
         with pytest.raises(Failure, match="the first argument is not JSON"):
             state.arguments("[" * depth + "]" * depth, env)
+
+
+@pytest.mark.parametrize(
+    ("path", "cause"),
+    [
+        pytest.param("$" + "[0,0]" * 40 + ".z", "more than 100000 places match", id="the same place many times"),
+        pytest.param("$..*..*..*.z", "more than 100000 places match", id="descents within descents"),
+    ],
+)
+def test_searches_end(path: str, cause: str) -> None:
+    definition = {"StartAt": "S", "States": {"S": {"Type": "Pass", "InputPath": path, "End": True}}}
+    state: Any = asl.compile(definition).graphs[0].states["S"]
+    data: Any = 1
+    for _ in range(90):
+        data = [data]
+
+    with pytest.raises(Failure) as failure:
+        state.input_path(data, Env(dict, {}, uuid=str, random=lambda: 0.5, now=lambda: 0.0))
+
+    assert failure.value.cause == f"Invalid path '{path}' : {cause}"
+
+
+@pytest.mark.parametrize("path", ["$[?(@..a..b)]", "$[?(@[0,0][0,0] == 1)]"])
+def test_filters_do_not_search_within_searches(path: str) -> None:
+    definition = {"StartAt": "S", "States": {"S": {"Type": "Pass", "InputPath": path, "End": True}}}
+
+    (diagnostic,) = asl.diagnose(definition)
+
+    assert diagnostic.message == (
+        "Value is not a valid JSONPath: a filter may hold neither several '..' nor lists of names or indexes such as ['a','b']"
+    )

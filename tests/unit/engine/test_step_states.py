@@ -208,20 +208,23 @@ def test_variables_are_seen_from_the_next_state_on_and_said_in_the_exit() -> Non
 
 
 def test_variables_of_a_branch_are_its_own() -> None:
-    inner = machine(
-        {
-            "P": {"Type": "Pass", "Assign": {"inside": 2}, "Next": "Q"},
-            "Q": {"Type": "Pass", "Parameters": {"sum.$": "States.MathAdd($outside, $inside)"}, "End": True},
-        }
-    )
+    def branch(n: int) -> dict[str, Any]:
+        seen = {"sum.$": "States.MathAdd($outside, $inside)"}
+        return machine(
+            {
+                f"P{n}": {"Type": "Pass", "Assign": {"inside": n}, "Next": f"Q{n}"},
+                f"Q{n}": {"Type": "Pass", "Parameters": seen, "End": True},
+            }
+        )
+
     states = {
-        "A": {"Type": "Pass", "Assign": {"outside": 1}, "Next": "B"},
-        "B": {"Type": "Parallel", "Branches": [inner, inner], "Next": "C"},
+        "A": {"Type": "Pass", "Assign": {"outside": 10}, "Next": "B"},
+        "B": {"Type": "Parallel", "Branches": [branch(1), branch(2)], "Next": "C"},
         "C": {"Type": "Pass", "Parameters": {"o.$": "$outside", "all.$": "$[*].sum"}, "End": True},
     }
     run = Stepped(machine(states)).start()
 
-    assert run.output == {"o": 1, "all": [3, 3]}
+    assert run.output == {"o": 10, "all": [11, 12]}
 
 
 def test_the_context_says_where_it_is_and_since_when() -> None:

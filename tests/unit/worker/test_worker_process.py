@@ -115,13 +115,26 @@ def test_a_task_is_done_and_its_output_passes_through(server: Activities, worker
     assert worker.returncode == 0
 
 
-def test_a_signal_reaches_the_command_and_the_task_is_terminated(server: Activities, workers: list[Worker]) -> None:
-    server.tasks.put({"taskToken": "t", "input": "{}"})
-    worker = start(
-        workers, server.url, "sh", "-c", "trap 'echo got TERM >&2; exit 9' TERM; echo ready; sleep 600 & wait"
+def on_signal(number: signal.Signals, action: str) -> tuple[str, ...]:
+    """A command that says "ready", then waits for a signal, acts, and ends with status 0."""
+    script = (
+        "import signal, sys\n"
+        f"signal.signal({int(number)}, lambda *_: ({action}, sys.exit(0)))\n"
+        "print('ready', flush=True)\n"
+        "while True: signal.pause()"
     )
+    return sys.executable, "-c", script
+
+
+def wait_until_ready(worker: Worker) -> None:
     assert worker.stdout is not None
     assert worker.stdout.readline() == b"ready\n"
+
+
+def test_a_signal_reaches_the_command_and_the_task_is_terminated(server: Activities, workers: list[Worker]) -> None:
+    server.tasks.put({"taskToken": "t", "input": "{}"})
+    worker = start(workers, server.url, *on_signal(signal.SIGTERM, "sys.exit('got TERM')"))
+    wait_until_ready(worker)
 
     worker.send_signal(signal.SIGTERM)
 
@@ -137,8 +150,7 @@ def test_a_command_that_does_not_mind_is_killed_after_the_grace_period(
 ) -> None:
     server.tasks.put({"taskToken": "t", "input": "{}"})
     worker = start(workers, server.url, "sh", "-c", "trap '' TERM; echo ready; sleep 600", grace_seconds=0.05)
-    assert worker.stdout is not None
-    assert worker.stdout.readline() == b"ready\n"
+    wait_until_ready(worker)
 
     worker.send_signal(signal.SIGTERM)
 
@@ -149,13 +161,8 @@ def test_a_command_that_does_not_mind_is_killed_after_the_grace_period(
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGQUIT])
 def test_other_signals_are_for_the_command(server: Activities, workers: list[Worker], number: signal.Signals) -> None:
     server.tasks.put({"taskToken": "t", "input": "{}"})
-    script = (
-        f"import signal; signal.signal({int(number)}, lambda *_: print('{{\"got\":1}}'))\n"
-        "print('ready', flush=True); signal.pause()"
-    )
-    worker = start(workers, server.url, sys.executable, "-c", script)
-    assert worker.stdout is not None
-    assert worker.stdout.readline() == b"ready\n"
+    worker = start(workers, server.url, *on_signal(number, "print('{\"got\":1}')"))
+    wait_until_ready(worker)
 
     worker.send_signal(number)
 
