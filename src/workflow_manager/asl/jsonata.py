@@ -200,7 +200,7 @@ def _evaluation(parsed: _Bounded, text: str, field: str, accepts: Accepts | None
             _failed(text, field, f"{error.error}: {error}" if error.error else str(error))
         except RecursionError:
             _failed(text, field, "D1011: Stack overflow error")
-        except OverflowError:
+        except (OverflowError, ZeroDivisionError):
             _failed(text, field, "D1001: Number out of range")
         except _NotJson as error:
             _failed(text, field, f"It returned {error}, which is not JSON")
@@ -295,7 +295,7 @@ def _functions(env: Env) -> dict[str, Any]:
         "now": Jsonata.JFunction(_Call(lambda *arguments: _now(env, *arguments)), "<s?s?:s>"),
         "millis": Jsonata.JFunction(_Call(lambda: int(env.now() * 1000)), "<:n>"),
         "random": Jsonata.JFunction(_Call(lambda *arguments: _random(env, *arguments)), "<n?:n>"),
-        "shuffle": Jsonata.JFunction(_Call(lambda items: _shuffle(env, items)), "<a:a>"),
+        "shuffle": Jsonata.JFunction(_Call(lambda *items: _shuffle(env, *items)), "<a:a>"),
         "uuid": Jsonata.JFunction(_Call(env.uuid), "<:s>"),
         **_PURE_FUNCTIONS,
     }

@@ -19,7 +19,6 @@ from itertools import islice
 from typing import Any, TypeAlias
 
 import jsonpath
-from jsonpath.exceptions import JSONPathRecursionError
 
 from .jsontext import to_text
 from .program import Env, Expr, Failure, Json, ResultPath
@@ -299,7 +298,7 @@ def _matches(query: jsonpath.JSONPath, root: Json) -> list[Any]:
 
 
 def _one_line(error: Exception) -> str:
-    if isinstance(error, (RecursionError, JSONPathRecursionError)):
+    if isinstance(error, RecursionError):
         return "the data is nested too deeply"
     return str(error).partition("\n")[0]
 

@@ -42,10 +42,14 @@ def run_worker(settings: WorkerSettings) -> int:
     from workflow_manager.worker.sfn import connect
 
     log = make_logger(json=not os.isatty(STDERR)).bind(activity=settings.activity_name)
+    worker_name = settings.worker_name or default_worker_name()
+    if len(worker_name) > MAX_WORKER_NAME:
+        fault = f"the worker's name has {len(worker_name)} characters, and may have {MAX_WORKER_NAME}"
+        return _cannot_begin(settings, Refused(fault))
     try:
         service = connect(
             activity_name=settings.activity_name,
-            worker_name=settings.worker_name or default_worker_name(),
+            worker_name=worker_name,
             endpoint_url=settings.endpoint_url,
             region=settings.region,
             concurrency=settings.concurrency,

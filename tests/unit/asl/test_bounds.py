@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from typing import Any
 
@@ -12,6 +13,8 @@ from workflow_manager import asl
 from workflow_manager.asl.program import Env, Failure
 
 COUNT = 10_000
+SECOND = 1 if sys.gettrace() is None else 10
+"""Measuring coverage takes several times as long."""
 
 
 def chain(state: dict[str, Any], **more: Any) -> str:
@@ -47,7 +50,7 @@ def test_ten_thousand_states_compile_within_a_second(text: str) -> None:
     start = time.process_time()
     program = asl.compile(text)
 
-    assert time.process_time() - start < 1
+    assert time.process_time() - start < SECOND
     assert len(program.graphs[0].states) == COUNT
 
 
@@ -57,7 +60,7 @@ def test_ten_thousand_faults_are_all_listed_within_a_second() -> None:
     start = time.process_time()
     diagnostics = asl.diagnose(text)
 
-    assert time.process_time() - start < 1
+    assert time.process_time() - start < SECOND
     assert len(diagnostics) == COUNT
 
 
@@ -116,6 +119,7 @@ def test_an_object_that_is_in_very_many_places_is_refused() -> None:
         pytest.param("{% $pad('x', 100000000) %}", "D2014", id="padding"),
         pytest.param("{% $range(0, 100000, 1) %}", "D2014", id="$range"),
         pytest.param("{% $power(10, 400) %}", "D1001", id="a number"),
+        pytest.param("{% 1 / 0 %}", "D1001", id="a division by zero"),
     ],
 )
 def test_expressions_end(expression: str, reason: str) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from worker_fakes import PATIENCE, ActivityServer
 
-from workflow_manager.worker.process import default_worker_name, writer_to
+from workflow_manager.worker.process import _run_with_signals, default_worker_name, writer_to
 from workflow_manager.worker.settings import WorkerSettings
 
 PROGRAM = """
@@ -171,6 +171,32 @@ def test_other_signals_are_for_the_command(server: Activities, workers: list[Wor
     assert finish(worker)[0] == 0
 
 
+class Recording:
+    """Stands in for the loop: it ends at the first signal, which is sent to a thread of its own."""
+
+    def __init__(self) -> None:
+        self.signals: SimpleQueue[int] = SimpleQueue()
+
+    def run_until_stopped(self) -> bool:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
+        os.kill(os.getpid(), signal.SIGUSR1)
+        return self.signals.get(timeout=PATIENCE) == signal.SIGUSR1
+
+    def signal(self, number: int) -> None:
+        self.signals.put(number)
+
+
+def test_a_signal_that_another_thread_takes_is_not_lost() -> None:
+    """The kernel may hand a signal to any thread that does not block it; here, the main thread does."""
+    before = signal.getsignal(signal.SIGUSR1), signal.set_wakeup_fd(-1)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    try:
+        assert _run_with_signals(Recording()) is True  # type: ignore[arg-type]
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
+    assert (signal.getsignal(signal.SIGUSR1), signal.set_wakeup_fd(-1)) == before
+
+
 def test_a_task_that_timed_out_gets_its_command_stopped(server: Activities, workers: list[Worker]) -> None:
     server.answers["SendTaskHeartbeat"] = lambda _: (400, {"__type": "TaskTimedOut", "message": "Task Timed Out"})
     server.tasks.put({"taskToken": "t1", "input": '{"wait":1}'})
@@ -209,6 +235,18 @@ def test_a_refused_registration_is_one_sentence(server: Activities, workers: lis
     assert stderr.decode() == (
         "wfm worker: cannot serve the activity ns--echo: InvalidName: Invalid Name: 'ns--echo'\n"
     )
+
+
+def test_a_name_that_is_too_long_is_said_before_anything_is_sent(server: Activities, workers: list[Worker]) -> None:
+    worker = start(workers, server.url, "true", worker_name="n" * 81)
+
+    _, stderr = worker.communicate(timeout=PATIENCE)
+
+    assert (worker.returncode, stderr) == (
+        1,
+        b"wfm worker: cannot serve the activity ns--echo: the worker's name has 81 characters, and may have 80\n",
+    )
+    assert server.requests.empty()
 
 
 def test_a_worker_that_waits_for_its_endpoint_can_be_stopped(workers: list[Worker]) -> None:

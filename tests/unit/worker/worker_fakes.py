@@ -92,6 +92,11 @@ class FakeActivity:
             raise self._always[method]
 
 
+class _QuietServer(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """Clients that leave without waiting for their answer are what some tests are about."""
+
+
 class ActivityServer:
     """Answers the operations of a worker as AWS JSON 1.0. ``answers`` maps an operation to (status, body) or a function."""
 
@@ -99,7 +104,7 @@ class ActivityServer:
         self.requests: Queue[tuple[str, dict[str, Any]]] = Queue()
         self.answers: dict[str, Callable[[dict[str, Any]], tuple[int, Any]]] = {}
         self.pollers_gone: Queue[bool] = Queue()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = _QuietServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
 
     @property
