@@ -27,6 +27,8 @@ NATIVE = frozenset({"activity", "states:startExecution"})
 """Tasks that run in the engine itself."""
 MAX_INVOCATIONS = 64
 """How many integrations are called at once."""
+RETRY_SECONDS = 1.0
+"""How long to wait before writing an answer again that the database refused."""
 
 logger = structlog.get_logger(__name__)
 
@@ -193,7 +195,7 @@ class Calls:
             except DatabaseUnavailable:
                 if self._database.closed:
                     return
-                await asyncio.sleep(1.0)
+                await asyncio.sleep(RETRY_SECONDS)
             else:
                 return
 

@@ -241,6 +241,7 @@ class Runner:
             if due is not None and (self.next_due is None or due < self.next_due):
                 self.next_due = due
                 batch.after_commit(self.timer_set.set)
+                batch.after_rollback(self._look_at_timers)
         if self.outbox_wanted and (fresh or outcome is not None):
             self._tell(batch, execution, outcome, tracked=tracked)
         if effects.events:  # whoever begins to wait while the batch is being committed is woken too
@@ -310,8 +311,9 @@ class Runner:
         ((self.next_due,),) = self._query("SELECT min(due) FROM timer")
 
     def _look_at_timers(self) -> None:
-        """The timers that were taken are there again."""
+        """Timers that were taken are there again, and the next one may be none: see which is."""
         self.next_due = 0.0
+        self.timer_set.set()
 
     # ------------------------------------------------------------------------------------------ stopping
 

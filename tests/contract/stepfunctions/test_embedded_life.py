@@ -4,89 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import apsw
 import pytest
+from embedded_world import TRACKED, World, running, task
 
 from workflow_manager.clock import VirtualClock
-from workflow_manager.database import Database
-from workflow_manager.engine import EmbeddedStepFunctions
 from workflow_manager.stepfunctions import errors
 from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.changes import StatusChange
-
-ROLE = "arn:aws:iam::000000000000:role/r"
-
-
-class World:
-    """An engine on a file, and the calls that tests make most."""
-
-    def __init__(self, file: Path, clock: VirtualClock) -> None:
-        self.clock = clock
-        self.database = Database(file)
-        self.engine = EmbeddedStepFunctions(self.database, clock=clock, long_poll_seconds=0.05)
-
-    async def activity(self, name: str = "a") -> str:
-        return (await self.engine.create_activity(t.CreateActivityInput(name=name))).activity_arn
-
-    async def machine(self, states: dict[str, Any], name: str = "m", **fields: Any) -> str:
-        definition = json.dumps({"StartAt": next(iter(states)), "States": states})
-        made = await self.engine.create_state_machine(
-            t.CreateStateMachineInput(name=name, definition=definition, role_arn=ROLE, **fields)
-        )
-        return made.state_machine_arn
-
-    async def start(self, machine: str, name: str = "e", value: str = "{}") -> str:
-        request = t.StartExecutionInput(state_machine_arn=machine, name=name, input=value)
-        return (await self.engine.start_execution(request)).execution_arn
-
-    async def describe(self, arn: str) -> t.DescribeExecutionOutput:
-        return await self.engine.describe_execution(t.DescribeExecutionInput(execution_arn=arn))
-
-    async def types(self, arn: str) -> list[str]:
-        page = await self.engine.get_execution_history(t.GetExecutionHistoryInput(execution_arn=arn))
-        return [event.type for event in page.events]
-
-    async def poll(self, activity: str) -> t.GetActivityTaskOutput:
-        return await self.engine.get_activity_task(t.GetActivityTaskInput(activity_arn=activity, worker_name="w"))
-
-    async def succeed(self, token: str | None, output: str = "{}") -> None:
-        await self.engine.send_task_success(t.SendTaskSuccessInput(task_token=str(token), output=output))
-
-    async def ended(self, arn: str) -> t.DescribeExecutionOutput:
-        """Wait until timers that are due have been taken."""
-        for _ in range(200):
-            described = await self.describe(arn)
-            if described.status != "RUNNING":
-                return described
-            await asyncio.sleep(0.005)
-        raise AssertionError(await self.types(arn))
-
-
-@asynccontextmanager
-async def running(file: Path, clock: VirtualClock) -> AsyncIterator[World]:
-    world = World(file, clock)
-    await world.engine.start()
-    try:
-        yield world
-    finally:
-        await world.engine.close()
-        await world.database.close()
-
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with running(tmp_path / "e.db", VirtualClock()) as world:
-        yield world
-
-
-def task(activity: str, **fields: Any) -> dict[str, Any]:
-    return {"Type": "Task", "Resource": activity, "End": True, **fields}
-
 
 # ------------------------------------------------------------------------------------------- restarts
 
@@ -338,8 +267,6 @@ async def test_a_history_is_read_in_pages(world: World, reverse: bool) -> None:
 
 
 # ------------------------------------------------------------------------------------------- status changes
-
-TRACKED = [t.Tag(key="application", value="workflow-manager")]
 
 
 async def test_status_changes_are_told_in_order_and_again_until_they_are_dealt_with(tmp_path: Path) -> None:
