@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
-from embedded_world import World, task
+from embedded_world import World, running, task
 
+from workflow_manager.clock import VirtualClock
 from workflow_manager.engine import activities
 from workflow_manager.engine.tokens import parse_task_token, task_token
 from workflow_manager.stepfunctions import errors
@@ -190,6 +192,19 @@ async def test_a_poll_that_is_interrupted_by_the_end_of_the_engine(patient: Worl
 
     with pytest.raises(errors.ServiceUnavailable):
         await poll
+
+
+@pytest.mark.parametrize("ticks", [0, 1, 3, 10, 30])
+async def test_a_poller_that_comes_while_a_task_is_being_written_gets_it(tmp_path: Path, ticks: int) -> None:
+    """It sees no task yet when it comes, and the task saw no poller."""
+    async with running(tmp_path / "e.db", VirtualClock(), long_poll_seconds=30, flush_delay_seconds=0.01) as world:
+        activity = await world.activity()
+        starting = asyncio.create_task(world.start(await world.machine({"T": task(activity)})))
+        for _ in range(ticks):
+            await asyncio.sleep(0.0005)
+
+        assert (await asyncio.wait_for(world.poll(activity), 5)).task_token is not None
+        await starting
 
 
 # ------------------------------------------------------------------------------------------- tasks that are over

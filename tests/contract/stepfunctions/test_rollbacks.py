@@ -10,7 +10,9 @@ import apsw
 import pytest
 from embedded_world import ARN, PASS, START, WAIT, World, task
 
-from workflow_manager.engine import calls, service
+from workflow_manager.engine import calls, runner, service
+from workflow_manager.engine.step import step
+from workflow_manager.engine.stimuli import TaskSubmitted
 from workflow_manager.stepfunctions import errors
 from workflow_manager.stepfunctions import types as t
 
@@ -202,6 +204,33 @@ async def test_an_operation_that_goes_wrong_in_the_middle_is_undone_alone(patien
     assert (await patient.types(arns[0]))[-1] == "ActivityStarted"
     await patient.succeed(tokens[0], '"again"')
     assert {(await asyncio.wait_for(poll, 5)).input for poll in polls} == {'"kept"', '"again"'}
+
+
+async def test_a_fault_between_two_steps_of_a_family_leaves_none_of_them(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first step starts a child that ends at once; the parent, told of both, fails at the first. It is all tried again."""
+    start = task(f"{START}.sync:2", Parameters={"StateMachineArn": await world.machine(PASS, "child"), "Name": "c"})
+    arn = await world.start(await world.machine({"W": WAIT["W"] | {"End": False, "Next": "S"}, "S": start}, "parent"))
+    left: list[int] = []
+    broken = asyncio.Event()
+
+    def breaks_once(program: Any, execution: Any, stimulus: Any, env: Any) -> Any:
+        if isinstance(stimulus, TaskSubmitted) and not left:
+            left.append(len(world.engine._runner._work))
+            broken.set()
+            raise RuntimeError("a fault of the engine")
+        return step(program, execution, stimulus, env)
+
+    monkeypatch.setattr(runner, "step", breaks_once)
+    world.clock.advance(60)
+    await asyncio.wait_for(broken.wait(), 5)
+
+    assert left == [1], "that the child has ended was still to be told"
+    assert not world.engine._runner._work
+    assert world.rows("execution") == 1
+    assert (await world.ended(arn)).status == "SUCCEEDED"
+    assert (await world.types(arn)).count("TaskScheduled") == 1
 
 
 async def test_a_definition_that_was_not_saved_is_not_run_in_another_s_place(

@@ -39,6 +39,19 @@ def test_a_step_goes_on_where_it_stopped(stimulus: Any) -> None:
     assert run.history[len(first.events)].previous_event_id == len(first.events)
 
 
+def test_frames_go_on_in_the_order_of_their_ids_however_they_are_kept() -> None:
+    """In memory they are kept in the order they came in, after a restart in the order of their rows."""
+    branches = [machine({f"{n}": {"Type": "Pass", "Next": f"{n}b"}, f"{n}b": {"Type": "Succeed"}}) for n in range(4)]
+    run = Stepped(
+        machine({"P": {"Type": "Parallel", "Branches": branches, "End": True}}), limits=Limits(transitions_per_step=2)
+    ).start()
+    expected = run.decide(Continue()).events
+
+    run.execution.frames = dict(reversed(run.execution.frames.items()))
+
+    assert run.decide(Continue()).events == expected
+
+
 def test_a_stop_between_two_pieces_ends_the_loop() -> None:
     run = Stepped(machine(endless()), limits=Limits(transitions_per_step=10)).start()
 
