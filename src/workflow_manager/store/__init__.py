@@ -1,10 +1,11 @@
-"""The Store: where definitions, workflows and state resources are kept. One Protocol in three parts, several implementations.
+"""The Store: where definitions, workflows and state resources are kept. One Protocol in four parts, several implementations.
 
 Every method may raise StorageUnavailable, having changed nothing. What a method has answered is durable.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Protocol
 
 from workflow_manager.model import (
@@ -75,6 +76,10 @@ class WorkflowStore(Protocol):
         """
         ...
 
+    async def unfinished_workflows(self, updated_before: datetime, limit: int, /) -> list[Workflow]:
+        """Summaries of queued and running workflows last updated before that, the one longest ago first, up to ``limit``."""
+        ...
+
 
 class StateResourceStore(Protocol):
     async def save_state_resource(self, resource: StateResource, /) -> None:
@@ -90,7 +95,22 @@ class StateResourceStore(Protocol):
         ...
 
 
-class Store(DefinitionStore, WorkflowStore, StateResourceStore, Protocol):
-    """All three."""
+class LeaseStore(Protocol):
+    """Who of several servers does what only one may do at a time. Times are the holders' own, so skew shortens a lease."""
+
+    async def take_lease(self, name: str, holder: str, now: datetime, until: datetime, /) -> bool:
+        """Take or prolong a lease up to ``until``, in one conditional write; whether ``holder`` has it.
+
+        Refused while another holder's has not ended (its ``until`` is after ``now``).
+        """
+        ...
+
+    async def release_lease(self, name: str, holder: str, /) -> None:
+        """Give a lease back; one that is another's, or nobody's, is left alone."""
+        ...
+
+
+class Store(DefinitionStore, WorkflowStore, StateResourceStore, LeaseStore, Protocol):
+    """All four."""
 
     async def close(self) -> None: ...

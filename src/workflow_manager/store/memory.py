@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from msgspec import structs
 
 from workflow_manager.model import (
@@ -30,6 +32,7 @@ class MemoryStore:
         self._definitions: dict[str, list[WorkflowDefinition]] = {}
         self._workflows: dict[str, Workflow] = {}
         self._state_resources: dict[tuple[str, str], StateResource] = {}
+        self._leases: dict[str, tuple[str, datetime]] = {}
 
     async def save_definition(self, definition: WorkflowDefinition, /) -> WorkflowDefinition:
         if definition.name in self._definitions:
@@ -97,6 +100,14 @@ class MemoryStore:
             next_page_token=page_token(_place(found[-1]), oldest_first=query.oldest_first) if found else None,
         )
 
+    async def unfinished_workflows(self, updated_before: datetime, limit: int, /) -> list[Workflow]:
+        found = [
+            workflow
+            for workflow in self._workflows.values()
+            if not workflow.status.final and workflow.last_updated < updated_before
+        ]
+        return [summary(workflow) for workflow in sorted(found, key=_staleness)[:limit]]
+
     async def save_state_resource(self, resource: StateResource, /) -> None:
         self._state_resources[resource.namespace, resource.name] = resource
 
@@ -110,6 +121,17 @@ class MemoryStore:
         if self._state_resources.pop((namespace, name), None) is None:
             raise StateResourceNotFound(namespace, name)
 
+    async def take_lease(self, name: str, holder: str, now: datetime, until: datetime, /) -> bool:
+        held_by, ends = self._leases.get(name, (holder, now))
+        if held_by != holder and ends > now:
+            return False
+        self._leases[name] = holder, until
+        return True
+
+    async def release_lease(self, name: str, holder: str, /) -> None:
+        if self._leases.get(name, ("", None))[0] == holder:
+            del self._leases[name]
+
     async def close(self) -> None:
         """Nothing to let go of."""
 
@@ -122,6 +144,10 @@ class MemoryStore:
 
 def _place(workflow: Workflow) -> Place:
     return Place(microseconds(workflow.created_at), workflow.id)
+
+
+def _staleness(workflow: Workflow) -> tuple[datetime, str]:
+    return workflow.last_updated, workflow.id
 
 
 def _matches(workflow: Workflow, query: WorkflowQuery) -> bool:

@@ -37,7 +37,15 @@ from workflow_manager.model.errors import (
 from workflow_manager.store.changes import changed, definition_summary, job_summary
 from workflow_manager.store.paging import Place, microseconds, page_token, range_of
 from workflow_manager.store.sqlite_listing import select_page
-from workflow_manager.store.sqlite_schema import FULL_COLUMNS, PAYLOADS_PER_WORKFLOW, SCHEMA, Payload
+from workflow_manager.store.sqlite_schema import (
+    FULL_COLUMNS,
+    LAST_UPDATED,
+    PAYLOADS_PER_WORKFLOW,
+    SCHEMA,
+    SUMMARY_COLUMNS,
+    UNFINISHED,
+    Payload,
+)
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -51,6 +59,10 @@ _STATUSES = {str(status): status for status in WorkflowStatus}
 
 _ORDER = itemgetter(1, 0)  # created_at, id
 _SELECT_WORKFLOW = f"SELECT w.id, w.created_at, {FULL_COLUMNS} FROM workflows AS w WHERE w.id = ?"  # noqa: S608 - names only
+_SELECT_UNFINISHED = (
+    f"SELECT w.id, w.created_at, {SUMMARY_COLUMNS} FROM workflows AS w"  # noqa: S608 - names only
+    f" WHERE {UNFINISHED} AND {LAST_UPDATED} < ? ORDER BY {LAST_UPDATED}, id LIMIT ?"
+)
 _SELECT_DEFINITION = "SELECT d.name, d.version, d.body, d.state_machine FROM definitions AS d"
 
 
@@ -248,6 +260,11 @@ class SqliteStore:
             next_page_token=page_token(Place(last_created_at, last_id), oldest_first=query.oldest_first),
         )
 
+    async def unfinished_workflows(self, updated_before: datetime, limit: int, /) -> list[Workflow]:
+        before = msgspec.json.encode(updated_before).decode().strip('"').rstrip("Z")
+        rows = self._read(_SELECT_UNFINISHED, (before, limit))
+        return [self._workflow_summary(row, _BODY.decode(row[9])) for row in rows]
+
     def _is_stored(self, definition: WorkflowDefinition) -> bool:
         """Whether a workflow need not keep a copy. Compared as text: to Python, 1, 1.0 and true are equal."""
         try:
@@ -300,6 +317,29 @@ class SqliteStore:
             )
             if not deleted:
                 raise StateResourceNotFound(namespace, name)
+
+        await self._write(operation)
+
+    # ------------------------------------------------------------------ leases
+
+    async def take_lease(self, name: str, holder: str, now: datetime, until: datetime, /) -> bool:
+        row = (name, holder, microseconds(until), microseconds(now))
+
+        def operation(batch: Batch) -> bool:
+            return bool(
+                _rows(
+                    batch,
+                    "INSERT INTO leases VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET holder = ?2, ends = ?3"
+                    " WHERE holder = ?2 OR ends <= ?4 RETURNING 1",
+                    row,
+                )
+            )
+
+        return await self._write(operation)
+
+    async def release_lease(self, name: str, holder: str, /) -> None:
+        def operation(batch: Batch) -> None:
+            batch.execute("DELETE FROM leases WHERE name = ? AND holder = ?", (name, holder))
 
         await self._write(operation)
 

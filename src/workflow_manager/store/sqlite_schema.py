@@ -15,6 +15,8 @@ Every list is a walk along an index that ends in (created_at, id), the order of 
 | workflows_by_queue      | queue                     | saved, deleted                                |
 | workflow_tags           | key, value                | saved, deleted; one per tag                   |
 
+and one is in the order of their last update, which only unfinished workflows are in: ``workflows_unfinished``.
+
 So a status change moves one entry in each of three indexes, and every other change none. What that buys: the failures among
 a million successes are found at once, of one definition, in one namespace or overall. There is no index for the bare order: a
 list without a status merges the walks of all statuses (sqlite_listing), which costs reads little and each save one entry less.
@@ -42,6 +44,12 @@ class Payload(IntEnum):
 
 
 _STATUSES = ", ".join(f"'{status}'" for status in WorkflowStatus)
+
+LAST_UPDATED = "rtrim(body ->> '$.lastUpdated', 'Z')"
+"""When a workflow was last updated, as text that sorts as its time does (with the Z, a whole second would come last)."""
+
+_unfinished = ", ".join(f"'{status}'" for status in WorkflowStatus if not status.final)
+UNFINISHED = f"status IN ({_unfinished})"
 
 SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS definition_names (
@@ -73,6 +81,7 @@ CREATE INDEX IF NOT EXISTS workflows_by_definition ON workflows (definition_name
 CREATE INDEX IF NOT EXISTS workflows_by_namespace ON workflows (namespace, status, resolved, created_at, id);
 CREATE INDEX IF NOT EXISTS workflows_by_status ON workflows (status, resolved, created_at, id);
 CREATE INDEX IF NOT EXISTS workflows_by_queue ON workflows (queue, created_at, id);
+CREATE INDEX IF NOT EXISTS workflows_unfinished ON workflows ({LAST_UPDATED}, id) WHERE {UNFINISHED};
 
 CREATE TABLE IF NOT EXISTS payloads (
     id INTEGER PRIMARY KEY,
@@ -93,6 +102,12 @@ CREATE TABLE IF NOT EXISTS state_resources (
     name TEXT NOT NULL,
     body TEXT NOT NULL,
     PRIMARY KEY (namespace, name)
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS leases (
+    name TEXT NOT NULL PRIMARY KEY,
+    holder TEXT NOT NULL,
+    ends INTEGER NOT NULL
 ) WITHOUT ROWID;
 """
 

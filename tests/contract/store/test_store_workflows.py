@@ -126,3 +126,24 @@ async def test_a_deleted_workflow_is_gone(store: Store) -> None:
     with pytest.raises(WorkflowNotFound):
         await store.workflow("w")
     await store.save_workflow(workflow())
+
+
+async def test_unfinished_workflows_come_longest_untouched_first(store: Store) -> None:
+    for id_, status, updated in [("a", S.RUNNING, 30), ("b", S.QUEUED, 10), ("c", S.FAILED, 5), ("d", S.RUNNING, 20.5)]:
+        await store.save_workflow(workflow(id_, status=status, last_updated=at(updated)))
+    await store.save_workflow(workflow("e", status=S.QUEUED, last_updated=at(20)))
+
+    assert [w.id for w in await store.unfinished_workflows(at(30), 10)] == ["b", "e", "d"]
+    assert [w.id for w in await store.unfinished_workflows(at(30.001), 10)] == ["b", "e", "d", "a"]
+    assert [w.id for w in await store.unfinished_workflows(at(100), 2)] == ["b", "e"]
+    assert (await store.unfinished_workflows(at(11), 10))[0].workflow_definition.state_machine is None
+
+
+async def test_a_workflow_that_ends_or_is_touched_moves_among_the_unfinished(store: Store) -> None:
+    for id_ in ("a", "b"):
+        await store.save_workflow(workflow(id_, status=S.RUNNING, last_updated=at(1)))
+    await store.change_workflow("a", WorkflowChange(status=S.FAILED, last_updated=at(2)))
+    await store.change_workflow("b", WorkflowChange(last_updated=at(3)))
+
+    assert await store.unfinished_workflows(at(3), 10) == []
+    assert [w.id for w in await store.unfinished_workflows(at(4), 10)] == ["b"]
