@@ -35,7 +35,7 @@ check: ## Lint, types and tests, without installing anything
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python tools/generate_stepfunctions.py --check
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term
 
 lint: dev ## Lint and types only
 	$(BIN)/ruff format --check .

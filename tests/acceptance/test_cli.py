@@ -49,6 +49,7 @@ class Cli:
     def __init__(self, url: str, folder: Path) -> None:
         self.folder = folder
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("WFM_")}
+        self.environment.pop("COLUMNS", None)  # the width of whoever runs the tests
         self.environment |= {"WFM_SERVER": url}
 
     def __call__(self, *arguments: str, code: int = 0, table: bool = False, stdin: str = "") -> str:
