@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "manager": {"clock", "model", "stepfunctions", "store"},
     "api": {"clock", "definition_files", "manager", "model", "stepfunctions"},
     "client": {"model"},
+    "diagrams": {"manager"},
     "worker": {"stepfunctions"},
     "definition_files": {"model"},
     "settings": set(),

@@ -14,6 +14,8 @@ COMMANDS = {
     "serve": ("serve", "Start the server: the HTTP API, its documentation, and the Step Functions API, on one port."),
     "apply": ("apply", "Create or update definitions from files; what is unchanged makes no new version."),
     "definitions": ("definitions", "List definitions, the versions of one, or show one version."),
+    "diff": ("diagrams", "Say what is different between two versions of a definition."),
+    "graph": ("diagrams", "Draw a definition: SVG, Mermaid, DOT, or text on the terminal."),
     "validate": ("validate", "Check definitions, here and without a server; every fault is listed."),
     "submit": ("workflows", "Submit a workflow."),
     "workflows": ("workflows", "List workflows."),

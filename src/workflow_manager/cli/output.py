@@ -31,6 +31,11 @@ class Output:
         sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
         sys.stdout.flush()
 
+    def write(self, text: str) -> None:
+        """A document as it is."""
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
     def show(self, *parts: RenderableType, style: str | None = None) -> None:
         """Something for people; text is printed as it is."""
         self._console.print(*parts, style=style, soft_wrap=all(isinstance(part, str) for part in parts))

@@ -261,3 +261,76 @@ def test_wfm_starts_quickly() -> None:
         return time.perf_counter() - started
 
     assert min(seconds() for _ in range(3)) < 0.3
+
+
+# ---------------------------------------------------------------------------------------------- graph and diff
+
+
+def machine_file(folder: Path, name: str = "m.yaml", follows: str = "b") -> str:
+    path = folder / name
+    path.write_text(
+        "stateMachine:\n  StartAt: a\n  States:\n"
+        f"    a: {{Type: Pass, Next: {follows}}}\n    b: {{Type: Succeed}}\n    c: {{Type: Succeed}}\n"
+    )
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "begins"),
+    [
+        (["--format", "svg"], "<svg "),
+        (["--format", "mermaid"], "flowchart TD\n"),
+        (["--format", "dot"], "digraph {\n"),
+        (["--format", "text"], "• ▶ a  (Pass)\n"),
+        (["--json"], '{"graph":{'),
+    ],
+)
+def test_a_file_is_drawn(capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: list[str], begins: str) -> None:
+    assert run(["graph", machine_file(tmp_path), *arguments]) == 0
+
+    assert capsys.readouterr().out.startswith(begins)
+
+
+@pytest.mark.parametrize(
+    ("ending", "begins"), [("svg", "<svg"), ("dot", "digraph"), ("mmd", "flowchart"), ("x", "• ▶ a")]
+)
+def test_the_file_s_name_says_the_format(tmp_path: Path, ending: str, begins: str) -> None:
+    out = tmp_path / f"drawn.{ending}"
+
+    assert run(["graph", machine_file(tmp_path), "--out", str(out)]) == 0
+    assert out.read_text().startswith(begins)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["graph"], 2, "name a definition or a file"),
+        (["graph", "x", "--format", "pdf"], 2, "must be one of text, svg, mermaid, dot"),
+        (["graph", "gone.yaml"], 1, "gone.yaml: cannot be read"),
+        (["graph", "FILE", "--out", "no/such/folder.svg"], 1, "no/such/folder.svg cannot be written"),
+        (["diff", "name", "1", "two"], 2, "'two' must be the number of a version, or latest"),
+        (["diff", "name"], 2, "missing argument"),
+        (["diff", "FILE", "gone.yaml"], 1, "gone.yaml: cannot be read"),
+    ],
+)
+def test_what_cannot_be_drawn_or_compared(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: list[str], code: int, said: str
+) -> None:
+    file = machine_file(tmp_path)
+
+    assert run([file if each == "FILE" else each for each in arguments]) == code
+    assert said in capsys.readouterr().err
+
+
+def test_files_are_compared(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("WFM_OUTPUT", "table")
+    one, other = machine_file(tmp_path, "1.yaml"), machine_file(tmp_path, "2.yaml", follows="c")
+
+    assert run(["diff", one, other]) == 0
+    assert capsys.readouterr().out == "~ state 'a': then: b → c\n"
+    assert run(["diff", one, other, "--exit-code"]) == 1
+    capsys.readouterr()
+    assert run(["diff", one, one, "--exit-code"]) == 0
+    assert "are the same state machine" in capsys.readouterr().out
