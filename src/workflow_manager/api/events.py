@@ -39,6 +39,15 @@ LAST_EVENT_ID: Parameter[int | None] = Parameter(
     description="The same, as browsers say it when they connect again; goes before `after`.",
     example=5,
 )
+FOLLOW = Parameter(
+    name="follow",
+    where="query",
+    parse=parameters.boolean,
+    default=True,
+    schema={"type": "boolean", "default": True},
+    description="Wait for what is to come; without it the stream ends with what has happened so far.",
+    example=False,
+)
 EXAMPLE = {
     "event": "history",
     "id": "1",
@@ -56,7 +65,7 @@ async def get_workflow_events(manager: WorkflowManager, request: Request) -> Eve
     """
     last_event_id = LAST_EVENT_ID.read(request)
     after = AFTER.read(request) if last_event_id is None else last_event_id
-    items = manager.follow(WORKFLOW_ID.read(request), after_event_id=after)
+    items = manager.follow(WORKFLOW_ID.read(request), after_event_id=after, wait=FOLLOW.read(request))
     try:
         first = await anext(items)  # a workflow that is not there is told by a status
     except BaseException:
@@ -72,7 +81,7 @@ OPERATIONS = (
         path="/workflows/{workflowID}/events",
         tag="workflows",
         handler=get_workflow_events,
-        parameters=(WORKFLOW_ID, AFTER, LAST_EVENT_ID),
+        parameters=(WORKFLOW_ID, AFTER, FOLLOW, LAST_EVENT_ID),
         answer=Answer(
             status=200,
             description="A stream of events.",

@@ -66,10 +66,27 @@ class CancelReason(Struct, omit_defaults=True, kw_only=True):
     reason: Annotated[str, Meta(description="Becomes the status reason.", examples=["no longer needed"])] = ""
 
 
-class WorkflowDefinitionOverrides(Struct, omit_defaults=True, kw_only=True):
-    """Where to resume a workflow."""
+class WorkflowDefinitionOverrides(Struct, rename={"from_failed": "fromFailed"}, omit_defaults=True, kw_only=True):
+    """Where to resume a workflow, and with what."""
 
-    StartAt: Annotated[str, Meta(description="A top-level state that ran.", examples=["echo"])] = ""
+    StartAt: Annotated[
+        str, Meta(description="A top-level state; one that ran, unless `input` is given.", examples=["echo"])
+    ] = ""
+    from_failed: Annotated[
+        bool,
+        Meta(
+            description="Instead of `StartAt`: start at the top-level state that the workflow ended in, "
+            "which may be a Parallel or Map around what failed.",
+            examples=[False],
+        ),
+    ] = False
+    input: Annotated[
+        JsonText, Meta(description="A JSON object, as text, in place of the input that the state had.")
+    ] = ""
+    version: Annotated[
+        Integer | None,
+        Meta(description="Run in this version of the definition, negative is the latest; absent is the one it ran in."),
+    ] = None
 
 
 class NewStateResource(Struct, rename="camel", omit_defaults=True, kw_only=True):

@@ -12,7 +12,7 @@ from workflow_manager.api.parameters import DEFAULT_LIMIT, MAX_LIMIT, Parameter
 from workflow_manager.api.replies import Reply
 from workflow_manager.api.requests import CancelReason, Request, StartWorkflowRequest, WorkflowDefinitionOverrides
 from workflow_manager.manager import WorkflowManager
-from workflow_manager.model import NewWorkflow, WorkflowQuery, WorkflowStatus
+from workflow_manager.model import NewWorkflow, Resumption, WorkflowQuery, WorkflowStatus
 from workflow_manager.model.errors import InvalidRequest
 
 _TIME = "2017-10-25T18:11:03.350Z"
@@ -288,10 +288,16 @@ async def cancel_workflow(manager: WorkflowManager, request: Request) -> Reply:
 async def resume_workflow_by_id(manager: WorkflowManager, request: Request) -> Reply:
     """Resume a finished workflow.
 
-    A new workflow starts at a state that ran, with the input that this state had.
+    A new workflow starts at a state that ran, with the input that this state had; or with another input, or in another
+    version of the definition.
     """
     body = request.decode(WorkflowDefinitionOverrides)
-    resumed = await manager.resume(WORKFLOW_ID.read(request), body.StartAt)
+    if body.from_failed and body.StartAt:
+        raise InvalidRequest("/fromFailed and /StartAt are both given: give one of them")
+    how = Resumption(
+        start_at=body.StartAt, from_failed=body.from_failed, input=body.input or None, version=body.version
+    )
+    resumed = await manager.resume(WORKFLOW_ID.read(request), how)
     return Reply(200, documents.encode(documents.workflow(resumed)))
 
 

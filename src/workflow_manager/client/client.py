@@ -12,11 +12,12 @@ import httpx
 from msgspec import Struct, structs
 
 from workflow_manager.client.errors import UnexpectedAnswer
-from workflow_manager.client.events import Event, follow
+from workflow_manager.client.events import Event, follow, so_far
 from workflow_manager.client.transport import Query, Transport
 from workflow_manager.model import (
     NewWorkflow,
     NewWorkflowDefinition,
+    Resumption,
     StateResource,
     Workflow,
     WorkflowDefinition,
@@ -130,9 +131,15 @@ class Client:
     def cancel_workflow(self, workflow_id: str, reason: str) -> None:
         self._transport.call("DELETE", _path("workflows", workflow_id), body={"reason": reason}, repeatable=True)
 
-    def resume_workflow(self, workflow_id: str, start_at: str) -> Workflow:
-        """Start a new workflow from a state of a finished one that ran; answer the new one."""
-        response = self._transport.call("POST", _path("workflows", workflow_id), body={"StartAt": start_at})
+    def resume_workflow(self, workflow_id: str, how: Resumption | str) -> Workflow:
+        """Start a new workflow from a state of a finished one (its name, or more: Resumption); answer the new one."""
+        how = Resumption(start_at=how) if isinstance(how, str) else how
+        body: dict[str, Any] = {"fromFailed": True} if how.from_failed else {"StartAt": how.start_at}
+        if how.input is not None:
+            body["input"] = how.input
+        if how.version is not None:
+            body["version"] = how.version
+        response = self._transport.call("POST", _path("workflows", workflow_id), body=body)
         return self._transport.decode(Workflow, response)
 
     def resolve_workflow(self, workflow_id: str) -> None:
@@ -146,6 +153,10 @@ class Client:
         been away for longer than ``patience_seconds``.
         """
         return follow(self._transport, _path("workflows", workflow_id, "events"), last_event_id, patience_seconds)
+
+    def events_so_far(self, workflow_id: str, *, last_event_id: int = 0) -> Iterator[Event]:
+        """What has happened to a workflow until now, from the event after ``last_event_id`` on."""
+        return so_far(self._transport, _path("workflows", workflow_id, "events"), last_event_id)
 
     # ------------------------------------------------------------------ state resources
 

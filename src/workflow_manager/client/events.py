@@ -84,6 +84,17 @@ def follow(transport: Transport, path: str, last_event_id: int, patience_seconds
         time.sleep(RECONNECT_SECONDS)
 
 
+def so_far(transport: Transport, path: str, last_event_id: int) -> Iterator[Event]:
+    """Events after ``last_event_id`` up to now. Raises ServerUnreachable, ApiError."""
+    try:
+        with transport.stream(
+            f"{path}?follow=false", {"last-event-id": str(last_event_id)}, silence_seconds=SILENCE_SECONDS
+        ) as response:
+            yield from parse(response.iter_lines())
+    except httpx.TransportError as error:
+        raise transport.unreachable(error) from None
+
+
 def _object(text: str) -> dict[str, Any]:
     """Raises UnexpectedAnswer."""
     try:

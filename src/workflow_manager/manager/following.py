@@ -23,11 +23,13 @@ async def follow(
     changes: ExecutionChanges | None,
     sleep: Sleep,
     after_event_id: int,
+    *,
+    wait: bool = True,
 ) -> AsyncIterator[HistoryEvent | Workflow]:
     """The workflow as ``read`` answers it now; then history events and, whenever its status changes, the workflow again.
 
     A status comes after every event that led to it, and the final one last, unless it was final to begin with: then the
-    events follow it.
+    events follow it. Without ``wait`` it ends with what has happened so far.
     """
     workflow = await read()
     yield workflow
@@ -42,7 +44,7 @@ async def follow(
             yield current
         news = bool(events) or current.status is not workflow.status
         workflow = current
-        if workflow.status.final:
+        if workflow.status.final or not wait:
             return
         if changes is None:
             pause = FIRST_PAUSE_SECONDS if news else min(2 * pause, LONGEST_PAUSE_SECONDS)

@@ -25,6 +25,7 @@ from workflow_manager.model import (
     NewWorkflow,
     NewWorkflowDefinition,
     Page,
+    Resumption,
     StateResource,
     Workflow,
     WorkflowChange,
@@ -172,23 +173,26 @@ class WorkflowManager:
             change = structs.replace(change, status=WorkflowStatus.CANCELLED, stopped_at=now)
         await self._store.change_workflow(workflow_id, change)
 
-    async def resume(self, workflow_id: str, start_at: str) -> Workflow:
-        """Start a new workflow from a state of a finished one, with the input which that state had.
+    async def resume(self, workflow_id: str, how: Resumption | str) -> Workflow:
+        """Start a new workflow from a state of a finished one (its name, or more), with the input which that state had.
 
         Raises WorkflowNotFound, ResumeNotAllowed and what ``start_workflow`` raises.
         """
+        how = Resumption(start_at=how) if isinstance(how, str) else how
         async with self._resuming:  # two at once would not see each other among the descendants
             original = await self._current(workflow_id)
             resume.check_finished(original)
-            resume.top_level_state(original, start_at)
+            definition = await self._definition_to_resume(original, how)
+            if not how.from_failed:
+                resume.top_level_state(definition, how.start_at)
             await self._check_descendants(original)
-            history = await self._executions.history(original)
-            recorded = resume.recorded_input(original, start_at, jobs(history, original), history)
+            start_at, input_ = await self._place_to_resume(original, how)
+            resume.top_level_state(definition, start_at)
             workflow = self._new_workflow(
-                resume.definition_from(original.workflow_definition, start_at),
+                resume.definition_from(definition, start_at),
                 namespace=original.namespace,
                 queue=original.queue,
-                input=recorded,
+                input=input_,
                 tags=original.tags,
                 retry_for=original.id,
             )
@@ -202,10 +206,13 @@ class WorkflowManager:
             raise WorkflowAlreadyResolved(workflow_id)
         await self._store.change_workflow(workflow_id, WorkflowChange(resolved_by_user=True, last_updated=self._now()))
 
-    def follow(self, workflow_id: str, *, after_event_id: int = 0) -> AsyncIterator[HistoryEvent | Workflow]:
+    def follow(
+        self, workflow_id: str, *, after_event_id: int = 0, wait: bool = True
+    ) -> AsyncIterator[HistoryEvent | Workflow]:
         """The workflow now; then its history's events after that one, and the workflow again whenever its status changes.
 
-        Ends when the workflow has ended and every event was told; a final workflow comes with its jobs.
+        Ends when the workflow has ended and every event was told, or without ``wait`` with what has happened so far; a final
+        workflow comes with its jobs.
         Raises WorkflowNotFound when iteration begins.
         """
 
@@ -213,7 +220,7 @@ class WorkflowManager:
             current = await self._current(workflow_id)
             return await self._with_jobs(current) if current.status.final else current
 
-        return follow(read, self._executions, self._changes, self._sleep, after_event_id)
+        return follow(read, self._executions, self._changes, self._sleep, after_event_id, wait=wait)
 
     # ------------------------------------------------------------------ state resources
 
@@ -246,6 +253,23 @@ class WorkflowManager:
         if workflow.jobs is not None and not anew:
             return workflow
         return structs.replace(workflow, jobs=jobs(await self._executions.history(workflow), workflow))
+
+    async def _definition_to_resume(self, original: Workflow, how: Resumption) -> WorkflowDefinition:
+        if how.version is None:
+            return original.workflow_definition
+        return await self._definitions.find(original.workflow_definition.name, how.version)
+
+    async def _place_to_resume(self, original: Workflow, how: Resumption) -> tuple[str, str]:
+        """The state to start at, and its input. Raises ResumeNotAllowed."""
+        if not how.from_failed and how.input is not None:
+            return how.start_at, how.input
+        history = await self._executions.history(original)
+        if how.from_failed:
+            start_at, recorded = resume.failed_state(original, history, recorded=how.input is None)
+        else:
+            start_at = how.start_at
+            recorded = resume.recorded_input(original, start_at, jobs(history, original), history)
+        return start_at, recorded if how.input is None else how.input
 
     async def _start_retry(self, workflow: Workflow) -> None:
         await self._executions.start(workflow)

@@ -31,17 +31,40 @@ def check_descendant(workflow: Workflow, descendant: Workflow) -> None:
         )
 
 
-def top_level_state(workflow: Workflow, name: str) -> dict[str, Any]:
+def top_level_state(definition: WorkflowDefinition, name: str) -> dict[str, Any]:
     """Raises ResumeNotAllowed."""
-    declared = (workflow.workflow_definition.state_machine or {}).get("States")
-    state = declared.get(name) if isinstance(declared, dict) else None
+    state = _top_level(definition).get(name)
     if not isinstance(state, dict):
-        definition = workflow.workflow_definition
         raise ResumeNotAllowed(
             f"Invalid StartAt: {name!r} is no state of {definition.name}@{definition.version}; "
             "name one at the top level of its state machine"
         )
     return state
+
+
+def _top_level(definition: WorkflowDefinition) -> dict[str, Any]:
+    declared = (definition.state_machine or {}).get("States")
+    return declared if isinstance(declared, dict) else {}
+
+
+def failed_state(workflow: Workflow, history: Sequence[HistoryEvent], *, recorded: bool) -> tuple[str, str]:
+    """The top-level state that a workflow ended in, and the input that it had, as JSON. Raises ResumeNotAllowed.
+
+    ``recorded``: whether it will be resumed with that input, which then has to be an object.
+
+    One top-level state runs at a time, so it is the one that was entered last, whatever failed within it. A Fail state only says
+    that something has failed: then it is the state before.
+    """
+    states = _top_level(workflow.workflow_definition)
+    for event in reversed(history):
+        if not event.type.endswith("StateEntered") or event.details is None:
+            continue
+        name = event.details.get("name", "")
+        state = states.get(name)
+        if isinstance(state, dict) and state.get("Type") != "Fail":
+            text = str(event.details.get("input", ""))
+            return name, _an_object(workflow, name, text) if recorded else text
+    raise ResumeNotAllowed(f"No state ran in Workflow {workflow.id}; submit a new workflow instead")
 
 
 def recorded_input(workflow: Workflow, start_at: str, jobs: Sequence[Job], history: Sequence[HistoryEvent]) -> str:
@@ -50,14 +73,18 @@ def recorded_input(workflow: Workflow, start_at: str, jobs: Sequence[Job], histo
     A Task, Choice or Succeed: that of its job; the last job if it is this state's, else the first in history. Any
     other state: that of the event with which it was first entered.
     """
-    if top_level_state(workflow, start_at).get("Type") in _WITH_JOBS:
+    if top_level_state(workflow.workflow_definition, start_at).get("Type") in _WITH_JOBS:
         recorded = _of_its_job(workflow, start_at, jobs)
     else:
         recorded = _entered_with(workflow, start_at, history)
+    return _an_object(workflow, start_at, recorded)
+
+
+def _an_object(workflow: Workflow, state: str, recorded: str) -> str:
     if not recorded.lstrip().startswith("{"):  # an execution's input has to take _EXECUTION_NAME
         raise ResumeNotAllowed(
-            f"The input of State {start_at} in Workflow {workflow.id} was not a JSON object, which the input of a workflow "
-            "has to be; resume from an earlier state"
+            f"The input of State {state} in Workflow {workflow.id} was not a JSON object, which the input of a workflow "
+            "has to be; resume from an earlier state, or give an input"
         )
     return recorded
 

@@ -189,3 +189,17 @@ class NewWorkflow(Struct, rename="camel", frozen=True, kw_only=True):
     namespace: str = ""
     queue: str = "default"
     tags: dict[str, Any] = field(default_factory=dict)
+
+
+class Resumption(Struct, frozen=True, kw_only=True):
+    """From where, with what and on which version a workflow is resumed.
+
+    ``start_at`` is a state at the top level; ``from_failed`` asks for the one that the workflow ended in instead. Without
+    ``input`` the state gets what it had; without ``version`` it runs in the definition that the workflow ran, with one in that
+    version (negative: the latest).
+    """
+
+    start_at: str = ""
+    from_failed: bool = False
+    input: str | None = None
+    version: int | None = None

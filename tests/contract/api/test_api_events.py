@@ -115,7 +115,7 @@ class Followed:
         self.yielded = 0
         self.closed = asyncio.Event()
 
-    async def follow(self, _workflow_id: str, *, after_event_id: int = 0) -> AsyncIterator[Any]:
+    async def follow(self, _workflow_id: str, *, after_event_id: int = 0, wait: bool = True) -> AsyncIterator[Any]:
         workflow = await self._manager.workflow(self._id, fetch_history=False)
         try:
             yield workflow
@@ -127,6 +127,16 @@ class Followed:
                     await asyncio.Event().wait()
         finally:
             self.closed.set()
+
+
+async def test_without_following_it_ends_with_what_has_happened(client: httpx.AsyncClient, start: Start) -> None:
+    workflow = await start(WAIT)
+
+    answer = await client.get(f"/workflows/{workflow['id']}/events", params={"follow": "false"})
+
+    kinds = [line.removeprefix("event: ") for line in answer.text.splitlines() if line.startswith("event: ")]
+    assert kinds[:3] == ["workflow", "history", "history"]
+    assert "WaitStateEntered" in answer.text
 
 
 async def test_a_client_that_goes_away_leaves_nothing_behind(manager: WorkflowManager, start: Start) -> None:

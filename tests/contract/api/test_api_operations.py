@@ -303,6 +303,23 @@ async def test_resume_refused(client: httpx.AsyncClient, start: Start, ended: En
     assert error(answer)[:2] == (400, "ResumeNotAllowed")
 
 
+async def test_resume_with_something_changed(client: httpx.AsyncClient, start: Start, ended: Ended) -> None:
+    failed = await ended((await start(FAIL, input="{}"))["id"])
+    path = f"/workflows/{failed['id']}"
+
+    both = await client.post(path, json={"StartAt": "choose", "fromFailed": True})
+    assert error(both) == (400, "InvalidRequest", "/fromFailed and /StartAt are both given: give one of them")
+    assert error(await client.post(path, json={"StartAt": "choose", "version": 99}))[:2] == (
+        404,
+        "WorkflowDefinitionNotFound",
+    )
+    assert error(await client.post(path, json={"StartAt": "choose", "input": "[1]"}))[:2] == (400, "InvalidRequest")
+    resumed = await client.post(path, json={"fromFailed": True, "input": '{"n": 1}', "version": 0})
+    assert (resumed.status_code, resumed.json()["input"]) == (200, '{"n": 1}')
+    assert resumed.json()["workflowDefinition"]["stateMachine"]["StartAt"] == "choose"
+    await ended(resumed.json()["id"])
+
+
 async def test_resume_without_body_or_workflow(client: httpx.AsyncClient) -> None:
     assert error(await client.post("/workflows/none"))[:2] == (400, "InvalidRequest")
     assert error(await client.post("/workflows/none", json={"StartAt": "a"})) == (404, "WorkflowNotFound", "none")

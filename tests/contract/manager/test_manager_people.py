@@ -7,12 +7,14 @@ import msgspec
 import pytest
 from manager_world import ARNS, DONE, ECHO, FAILING, WAITING, World
 
-from workflow_manager.model import JobStatus, Workflow, WorkflowStatus
+from workflow_manager.model import JobStatus, NewWorkflowDefinition, Resumption, Workflow, WorkflowStatus
 from workflow_manager.model.errors import (
     CancellationNotAllowed,
+    InvalidRequest,
     ResumeNotAllowed,
     StorageUnavailable,
     WorkflowAlreadyResolved,
+    WorkflowDefinitionNotFound,
     WorkflowNotFound,
 )
 from workflow_manager.stepfunctions import errors
@@ -310,3 +312,133 @@ async def test_a_resume_that_fails_leaves_nothing_behind(world: World) -> None:
 
     assert (await world.manager.workflow(original.id)).retries == []
     assert (await world.manager.resume(original.id, "second")).retry_for == original.id
+
+
+# ---------------------------------------------------------------------- resume with something changed
+
+
+async def test_resuming_with_another_input(world: World) -> None:
+    original = await failed_in_second(world, input='{"a": 1}')
+
+    resumed = await world.manager.resume(original.id, Resumption(start_at="second", input='{"b": 2}'))
+
+    assert resumed.input == '{"b": 2}'
+    assert await world.succeed("ns--second") == {"b": 2, "_EXECUTION_NAME": resumed.id}
+
+
+async def test_with_an_input_a_state_need_not_have_run(world: World) -> None:
+    original = await failed_in_second(world)
+
+    resumed = await world.manager.resume(original.id, Resumption(start_at="tidy", input="{}"))
+
+    assert (await world.ended(resumed)).status is WorkflowStatus.SUCCEEDED
+
+
+@pytest.mark.parametrize("input_", ["[]", "nonsense", "1"])
+async def test_an_input_that_is_no_object_is_refused(world: World, input_: str) -> None:
+    original = await failed_in_second(world)
+
+    with pytest.raises(InvalidRequest, match="input is not a valid JSON object"):
+        await world.manager.resume(original.id, Resumption(start_at="second", input=input_))
+    assert (await world.manager.workflow(original.id)).retries == []
+
+
+@pytest.mark.parametrize("version", [1, -1])
+async def test_resuming_on_a_newer_version(world: World, version: int) -> None:
+    original = await failed_in_second(world)
+    mended = {"StartAt": "second", "States": {"second": {"Type": "Task", "Resource": "mended", "End": True}}}
+    await world.manager.update_definition("d", NewWorkflowDefinition(name="d", state_machine=mended))
+
+    resumed = await world.manager.resume(original.id, Resumption(start_at="second", version=version))
+
+    assert await world.succeed("ns--mended") == {"shaped": {"n": 1}, "_EXECUTION_NAME": resumed.id}
+    found = await world.ended(resumed)
+    assert (found.status, found.workflow_definition.version) == (WorkflowStatus.SUCCEEDED, 1)
+    assert found.retry_for == original.id
+
+
+async def test_the_state_has_to_be_in_that_version(world: World) -> None:
+    original = await failed_in_second(world)
+    await world.manager.update_definition("d", NewWorkflowDefinition(name="d", state_machine=DONE))
+
+    with pytest.raises(ResumeNotAllowed, match="'second' is no state of d@1; name one at the top level"):
+        await world.manager.resume(original.id, Resumption(start_at="second", version=1))
+    with pytest.raises(ResumeNotAllowed, match="'second' is no state of d@1; name one at the top level"):
+        await world.manager.resume(original.id, Resumption(from_failed=True, version=-1))
+    with pytest.raises(WorkflowDefinitionNotFound, match=r"^d@7$"):
+        await world.manager.resume(original.id, Resumption(start_at="second", version=7))
+
+
+FAILS_INSIDE: dict[str, Any] = {
+    "StartAt": "before",
+    "States": {
+        "before": {"Type": "Pass", "Result": {"items": [1, 2]}, "Next": "all"},
+        "all": {
+            "Type": "Map",
+            "ItemsPath": "$.items",
+            "MaxConcurrency": 1,
+            "ItemProcessor": {
+                "StartAt": "fork",
+                "States": {
+                    "fork": {
+                        "Type": "Parallel",
+                        "Branches": [
+                            {"StartAt": "work", "States": {"work": {"Type": "Task", "Resource": "w", "End": True}}}
+                        ],
+                        "End": True,
+                    }
+                },
+            },
+            "End": True,
+        },
+    },
+}
+CAUGHT: dict[str, Any] = {
+    "StartAt": "work",
+    "States": {
+        "work": {
+            "Type": "Task",
+            "Resource": "w",
+            "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.why", "Next": "give up"}],
+            "End": True,
+        },
+        "give up": {"Type": "Fail", "Error": "GaveUp"},
+    },
+}
+NEVER_A_TASK: dict[str, Any] = {
+    "StartAt": "look",
+    "States": {"look": {"Type": "Pass", "InputPath": "$.missing", "End": True}},
+}
+
+
+@pytest.mark.parametrize(
+    ("machine", "tasks", "state", "given"),
+    [
+        pytest.param(
+            FAILS_INSIDE, 1, "all", {"items": [1, 2]}, id="the Map around the Parallel around the failed Task"
+        ),
+        pytest.param(CAUGHT, 1, "work", {"a": 1}, id="the Task whose caught failure led to a Fail state"),
+        pytest.param(NEVER_A_TASK, 0, "look", {"a": 1}, id="a state that has no jobs"),
+    ],
+)
+async def test_resuming_from_what_failed(
+    world: World, machine: dict[str, Any], tasks: int, state: str, given: dict[str, Any]
+) -> None:
+    workflow = await world.run(machine, input='{"a": 1}')
+    for _ in range(tasks):
+        await world.fail("ns--w")
+    original = await world.ended(workflow)
+    assert original.status is WorkflowStatus.FAILED
+
+    resumed = await world.manager.resume(original.id, Resumption(from_failed=True))
+
+    assert (resumed.workflow_definition.state_machine or {})["StartAt"] == state
+    assert msgspec.json.decode(resumed.input).items() >= given.items()
+
+
+async def test_from_what_failed_with_another_input(world: World) -> None:
+    workflow = await world.ended(await world.run(NEVER_A_TASK))
+
+    resumed = await world.manager.resume(workflow.id, Resumption(from_failed=True, input='{"missing": {}}'))
+
+    assert (await world.ended(resumed)).status is WorkflowStatus.SUCCEEDED
