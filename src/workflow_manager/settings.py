@@ -91,9 +91,12 @@ class ClientSettings(Struct, frozen=True, kw_only=True):
     )
     namespace: Annotated[str, Meta(description="Namespace of submitted workflows and of workers.")] = ""
     output: Annotated[
-        Literal["auto", "table", "json"],
+        Literal["auto", "table", "json", "yaml", "csv"],
         Meta(description="What commands print; auto is tables on a terminal and JSON lines elsewhere."),
     ] = "auto"
+    times: Annotated[
+        Literal["relative", "absolute", "both"], Meta(description="How tables show times; absolute is local time.")
+    ] = "relative"
     timeout_seconds: Annotated[Seconds, Meta(description="Seconds to wait for an answer of the server.")] = 30.0
 
 

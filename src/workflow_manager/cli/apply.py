@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from workflow_manager.cli.exits import ExitCode, Problem
-from workflow_manager.cli.options import Json, Server
+from workflow_manager.cli.options import Json, OutputFormat, Server
 from workflow_manager.cli.session import Session, session
 
 if TYPE_CHECKING:
@@ -26,11 +26,12 @@ def apply(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
     server: Server = None,
     json: Json = False,
+    output: OutputFormat = None,
 ) -> None:
     """Create or update definitions from files; what is unchanged makes no new version."""
     documents = read(paths)
     refused = 0
-    with session(server, json) as at:
+    with session(server, json, output) as at:
         for document in documents:
             refused += not _apply_one(at, document, dry_run=dry_run)
     if refused:
@@ -158,7 +159,7 @@ def _tell(
     dry_run: bool = False,
     diff: Sequence[str] = (),
 ) -> None:
-    if at.output.json:
+    if at.output.structured:
         line = {"name": document.name, "action": action, "version": version, "dryRun": dry_run, "place": document.place}
         at.output.line({**line, "diff": list(diff)} if diff else line)
         return
@@ -177,7 +178,7 @@ def _diff_style(line: str) -> str | None:
 def _complain(at: Session, document: DefinitionDocument, message: str, diagnostics: Sequence[dict[str, Any]]) -> None:
     from workflow_manager.cli.exits import complain, diagnostic_line
 
-    if at.output.json:
+    if at.output.structured:
         at.output.line(
             {
                 "name": document.name,

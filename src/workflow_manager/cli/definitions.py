@@ -6,25 +6,32 @@ from typing import Annotated
 
 import typer
 
+from workflow_manager.cli.completion import definition_names
 from workflow_manager.cli.exits import usage
-from workflow_manager.cli.options import Json, Server
-from workflow_manager.cli.session import now, session
+from workflow_manager.cli.options import Json, OutputFormat, Server, Times
+from workflow_manager.cli.session import session
 
 
 def definitions(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME[@VERSION]]", help="A definition: its versions; or one version: all of it."),
+        typer.Argument(
+            metavar="[NAME[@VERSION]]",
+            help="A definition: its versions; or one version: all of it.",
+            autocompletion=definition_names,
+        ),
     ] = None,
+    times: Times = None,
     server: Server = None,
     json: Json = False,
+    output: OutputFormat = None,
 ) -> None:
     """List definitions, the versions of one, or show one version."""
     name, version = split_version(name) if name else (None, None)
-    with session(server, json) as at:
+    with session(server, json, output, times) as at:
         if name is not None and version is not None:
             found = at.client.latest_definition(name) if version < 0 else at.client.definition(name, version)
-            if at.output.json:
+            if at.output.structured:
                 at.output.line(found)
             else:
                 from workflow_manager.definition_files import dump_yaml
@@ -35,7 +42,7 @@ def definitions(
                 at.output.show(dump_yaml(shown | machine | tags).rstrip("\n"))
             return
         listed = at.client.definition_versions(name) if name else at.client.definitions()
-        if at.output.json:
+        if at.output.structured:
             for each in listed:
                 at.output.line(each)
         elif not listed:
@@ -43,7 +50,7 @@ def definitions(
         else:
             from workflow_manager.cli.views import definitions_table
 
-            at.output.show(definitions_table(listed, now()))
+            at.output.show(definitions_table(listed, at.times))
 
 
 def split_version(text: str) -> tuple[str, int | None]:

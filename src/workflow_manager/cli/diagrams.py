@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from workflow_manager.cli.completion import definition_names
 from workflow_manager.cli.definitions import split_version
 from workflow_manager.cli.exits import ExitCode, Problem, usage
-from workflow_manager.cli.options import Json, Server
+from workflow_manager.cli.options import Json, OutputFormat, Server
 from workflow_manager.cli.session import Session, session
 
 if TYPE_CHECKING:
@@ -56,12 +57,13 @@ def graph(
     ] = None,
     server: Server = None,
     json: Json = False,
+    output: OutputFormat = None,
 ) -> None:
     """Draw a definition: SVG, Mermaid, DOT, or text on the terminal."""
     as_ = _format(format_, out)
     if source is None and workflow is None:
         raise usage("name a definition or a file, or a workflow with --workflow")
-    with session(server, json) as at:
+    with session(server, json, output) as at:
         statuses: dict[str, str] = {}
         machine: dict[str, Any] | None = None
         if workflow is not None:
@@ -76,7 +78,7 @@ def _draw(at: Session, machine: dict[str, Any], statuses: Mapping[str, str], as_
     from workflow_manager.diagrams.graph import graph_of
 
     drawn = graph_of(machine)
-    if as_ is None and at.output.json:
+    if as_ is None and at.output.structured:
         at.output.line({"graph": drawn, "statuses": statuses})
         return
     if as_ is None:
@@ -159,12 +161,18 @@ def _stored(at: Session, text: str) -> WorkflowDefinition:
 
 
 def diff(
-    name: Annotated[str, typer.Argument(metavar="NAME|FILE1", help="The definition; or the older of two files.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME|FILE1", help="The definition; or the older of two files.", autocompletion=definition_names
+        ),
+    ],
     before: Annotated[str, typer.Argument(metavar="V1|FILE2", help="Its version; or the newer of two files.")],
     after: Annotated[str, typer.Argument(metavar="[V2]", help="The version to compare with.")] = "latest",
     exit_code: Annotated[bool, typer.Option("--exit-code", help="End with 1 if there are differences.")] = False,
     server: Server = None,
     json: Json = False,
+    output: OutputFormat = None,
 ) -> None:
     """Say what is different between two versions of a definition."""
     from workflow_manager.diagrams.difference import differences
@@ -176,9 +184,9 @@ def diff(
         if wrong:
             raise usage(f"{wrong[0]!r} must be the number of a version, or latest; to compare files, name two files")
         one, other, said = f"{name}@{before}", f"{name}@{after}", f"versions {before} and {after} of {name}"
-    with session(server, json) as at:
+    with session(server, json, output) as at:
         found = differences(_machine(at, one), _machine(at, other))
-        if at.output.json:
+        if at.output.structured:
             for each in found:
                 at.output.line(each)
         elif not found:

@@ -7,6 +7,7 @@ from typing import Any
 
 from workflow_manager.cli.exits import ExitCode, Problem
 from workflow_manager.cli.session import Session, now
+from workflow_manager.cli.times import Times
 from workflow_manager.client import HISTORY, Event
 from workflow_manager.model import Workflow, WorkflowStatus
 
@@ -35,21 +36,21 @@ def follow_workflow(at: Session, workflow: Workflow, *, full: bool = False) -> E
         raise Problem(
             f"stopped following; the workflow goes on: wfm workflow {workflow.id} --follow", ExitCode.INTERRUPTED
         ) from None
-    if at.output.json:
+    if at.output.structured:
         at.output.line(ended)
     else:
         from workflow_manager.cli.views import workflow_view
 
         at.output.show("")
-        at.output.show(workflow_view(ended, now(), full=full))
+        at.output.show(workflow_view(ended, Times(at.times.style, now()), full=full))
     return EXITS.get(ended.status, ExitCode.FAILED)
 
 
 def _follow(at: Session, workflow: Workflow) -> None:
-    if not at.output.json:
+    if not at.output.structured:
         at.output.show(f"workflow {workflow.id}", style="bold")
     for event in at.client.events(workflow.id):
-        if at.output.json:
+        if at.output.structured:
             at.output.line({"event": event.name, "data": event.data})
         elif event.name == HISTORY:
             kind = str(event.data.get("type", ""))
@@ -64,10 +65,11 @@ def event_line(event: Event, since: datetime) -> str:
     moment = datetime.fromtimestamp(stamp, UTC) if isinstance(stamp, int | float) else since
     seconds = max((moment - since).total_seconds(), 0.0)
     details = next((value for name, value in data.items() if name.endswith("Details")), None) or {}
-    return f"  {seconds:7.2f} s  {data.get('type', ''):<28}{_told(details)}".rstrip()
+    return f"  {seconds:7.2f} s  {data.get('type', ''):<28}{told(details)}".rstrip()
 
 
-def _told(details: dict[str, Any]) -> str:
+def told(details: dict[str, Any]) -> str:
+    """What an event says of its state and its end, shortened."""
     parts = [str(details[name]) for name in ("name", *TOLD) if details.get(name)]
     text = "  ".join(" ".join(part.split()) for part in parts)
     return text if len(text) <= DETAIL_LENGTH else text[: DETAIL_LENGTH - 3] + "..."

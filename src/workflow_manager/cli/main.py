@@ -30,7 +30,12 @@ def _invoke(arguments: Sequence[str]) -> int:
     import typer
 
     from workflow_manager.cli.app import app
+    from workflow_manager.cli.completion import VARIABLE
 
+    if VARIABLE in os.environ:  # a shell asks for proposals; its dialects are loaded for that alone
+        from typer._completion_classes import completion_init
+
+        completion_init()
     try:
         result = app(list(arguments), prog_name="wfm", standalone_mode=False)
     except typer.TyperException as error:

@@ -31,6 +31,31 @@ def parse_time(text: str, now: datetime) -> datetime:
     raise ValueError(f"{text!r} lacks its offset from UTC; write {text}Z, or {text}+01:00")
 
 
+class Times:
+    """How times are shown: ``style`` is relative, absolute (local time) or both; ``now`` is when the command began."""
+
+    def __init__(self, style: str, now: datetime) -> None:
+        self.style = style
+        self.now = now
+
+    def when(self, moment: datetime) -> str:
+        """A time; nothing when it has not come."""
+        if not is_set(moment):
+            return ""
+        exact = f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
+        match self.style:
+            case "absolute":
+                return exact
+            case "both":
+                return f"{exact} ({ago(moment, self.now)})"
+            case _:
+                return ago(moment, self.now)
+
+    def between(self, start: datetime, end: datetime) -> str:
+        """How long from start to end, or until now when the end has not come."""
+        return between(start, end, self.now)
+
+
 def is_set(moment: datetime) -> bool:
     """Whether a time has come: year 1 says that it has not."""
     return moment.year > 1

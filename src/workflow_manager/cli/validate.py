@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from workflow_manager.cli.exits import ExitCode
-from workflow_manager.cli.options import Json
+from workflow_manager.cli.options import Json, OutputFormat
+from workflow_manager.cli.session import output_of
 
 if TYPE_CHECKING:
     from workflow_manager.cli.output import Output
@@ -25,16 +26,17 @@ def validate(
         typer.Argument(metavar="FILE|DIR...", help="Files, or folders; state machines without a name are taken, too."),
     ],
     json: Json = False,
+    output: OutputFormat = None,
 ) -> None:
     """Check definitions, here and without a server; every fault is listed."""
     from workflow_manager.cli.output import Output
     from workflow_manager.definition_files import find_files
     from workflow_manager.settings import ClientSettings, load
 
-    output = Output(load(ClientSettings, {"output": "json" if json else None}).output)
+    printer = Output(load(ClientSettings, {"output": output_of(json, output)}).output)
     faulty = 0
     for path in find_files(paths):
-        faulty += _validate_file(path, output)
+        faulty += _validate_file(path, printer)
     if faulty:
         raise typer.Exit(ExitCode.FAILED)
 
@@ -112,7 +114,7 @@ def _documents(path: Path) -> list[DefinitionDocument]:
 
 
 def _tell(output: Output, place: str, findings: list[dict[str, Any]]) -> None:
-    if output.json:
+    if output.structured:
         errors = any(each["severity"] == "ERROR" for each in findings)
         output.line({"place": place, "valid": not errors, "diagnostics": findings})
         return

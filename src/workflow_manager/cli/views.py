@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from workflow_manager.cli.times import ago, between, is_set
+from workflow_manager.cli.times import Times, is_set
 from workflow_manager.model import Job, Workflow, WorkflowDefinition
 
 STYLES = {
@@ -35,7 +34,7 @@ def definition_name(definition: WorkflowDefinition) -> str:
     return f"{definition.name}@{definition.version}"
 
 
-def definitions_table(definitions: Iterable[WorkflowDefinition], now: datetime) -> Table:
+def definitions_table(definitions: Iterable[WorkflowDefinition], times: Times) -> Table:
     table = _table()
     for column in ("NAME", "VERSION", "CREATED", "STARTS AT", "STATES", "TAGS"):
         table.add_column(column, overflow="fold", justify="right" if column in {"VERSION", "STATES"} else "left")
@@ -45,7 +44,7 @@ def definitions_table(definitions: Iterable[WorkflowDefinition], now: datetime) 
         table.add_row(
             Text(each.name, style="bold"),
             str(each.version),
-            ago(each.created_at, now),
+            times.when(each.created_at),
             str(machine.get("StartAt", "")),
             str(len(states)) if isinstance(states, dict) else "",
             tags(each.default_tags),
@@ -53,7 +52,7 @@ def definitions_table(definitions: Iterable[WorkflowDefinition], now: datetime) 
     return table
 
 
-def workflows_table(workflows: Sequence[Workflow], now: datetime) -> Table:
+def workflows_table(workflows: Sequence[Workflow], times: Times) -> Table:
     table = _table()
     table.add_column("ID", no_wrap=True, min_width=max((len(each.id) for each in workflows), default=2))
     for column in ("STATUS", "DEFINITION", "NAMESPACE", "QUEUE", "CREATED", "TOOK"):
@@ -68,31 +67,31 @@ def workflows_table(workflows: Sequence[Workflow], now: datetime) -> Table:
             definition_name(each.workflow_definition),
             each.namespace,
             each.queue,
-            ago(each.created_at, now),
-            between(each.created_at, each.stopped_at, now),
+            times.when(each.created_at),
+            times.between(each.created_at, each.stopped_at),
         )
     return table
 
 
-def workflow_view(workflow: Workflow, now: datetime, *, full: bool) -> RenderableType:
+def workflow_view(workflow: Workflow, times: Times, *, full: bool) -> RenderableType:
     """Everything about a workflow; ``full`` adds the input and output of every job."""
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="dim")
     facts.add_column(overflow="fold")
-    for name, value in _facts(workflow, now, full):
+    for name, value in _facts(workflow, times, full):
         facts.add_row(name, value)
     parts: list[RenderableType] = [
         Text.assemble("workflow ", (workflow.id, "bold"), "  ", status(workflow.status)),
         Padding(facts, (0, 0, 0, 2), expand=False),
     ]
     if workflow.jobs:
-        parts += [Text(), jobs_table(workflow.jobs, now)]
+        parts += [Text(), jobs_table(workflow.jobs, times)]
         if full:
             parts += [_job_payloads(job) for job in workflow.jobs]
     return Group(*parts)
 
 
-def jobs_table(jobs: Sequence[Job], now: datetime) -> Table:
+def jobs_table(jobs: Sequence[Job], times: Times) -> Table:
     table = _table()
     for column in ("STATE", "STATUS", "TOOK", "ATTEMPTS", "WORKER", "REASON"):
         table.add_column(column, overflow="fold", justify="right" if column == "ATTEMPTS" else "left")
@@ -101,7 +100,7 @@ def jobs_table(jobs: Sequence[Job], now: datetime) -> Table:
         table.add_row(
             Text(job.state, style="bold"),
             status(job.status),
-            between(started, job.stopped_at, now),
+            times.between(started, job.stopped_at),
             str(len(job.attempts or ()) + 1),
             job.container,
             _shortened(job.status_reason),
@@ -125,10 +124,10 @@ def payload(text: str, *, full: bool = True) -> str:
         return text
 
 
-def _facts(workflow: Workflow, now: datetime, full: bool) -> list[tuple[str, RenderableType]]:
+def _facts(workflow: Workflow, times: Times, full: bool) -> list[tuple[str, RenderableType]]:
     """What there is to say, without what is empty."""
-    took = between(workflow.created_at, workflow.stopped_at, now)
-    created = f"{ago(workflow.created_at, now)} ({workflow.created_at.astimezone():%Y-%m-%d %H:%M:%S})"
+    took = times.between(workflow.created_at, workflow.stopped_at)
+    created = Times("both", times.now).when(workflow.created_at)
     facts = {
         "definition": definition_name(workflow.workflow_definition),
         "namespace": workflow.namespace,
