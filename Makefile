@@ -35,6 +35,8 @@ check: ## Lint, types and tests, without installing anything
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python tools/generate_stepfunctions.py --check
+	$(BIN)/python tools/write_api_reference.py --check
+	$(BIN)/python tools/generate_clients.py --check
 	$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term
 
 lint: dev ## Lint and types only
@@ -46,8 +48,10 @@ format: dev ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix-only -q .
 
-generate: dev ## Write the modules that are made from botocore's service model
+generate: dev ## Write what is made from botocore's model and from the API: seam, clients, reference
 	$(BIN)/python tools/generate_stepfunctions.py
+	$(BIN)/python tools/write_api_reference.py
+	$(BIN)/python tools/generate_clients.py
 
 docs: install ## Write the API's OpenAPI document into docs/
 	$(BIN)/python tools/write_openapi.py docs/openapi.json

@@ -20,7 +20,7 @@ from workflow_manager.model.errors import InvalidRequest
 
 B = TypeVar("B", bound=Struct)
 
-Integer = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+Integer = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1, extra_json_schema={"format": "int64"})]
 AnyTags = Annotated[
     dict[str, Any],
     Meta(
