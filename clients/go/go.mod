@@ -1,4 +1,4 @@
-module github.com/workflow-manager/workflow-manager/clients/go
+module workflow-manager.example/clients/go
 
 go 1.26.0
 

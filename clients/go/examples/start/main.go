@@ -8,7 +8,7 @@ import (
 	"os"
 	"time"
 
-	wfm "github.com/workflow-manager/workflow-manager/clients/go"
+	wfm "workflow-manager.example/clients/go"
 )
 
 func main() {
