@@ -7,7 +7,7 @@ from typing import NoReturn
 import structlog
 
 from workflow_manager.clock import Clock
-from workflow_manager.manager.following import Sleep
+from workflow_manager.manager.consistency import Sleep
 from workflow_manager.manager.times import moment
 from workflow_manager.manager.updates import NEVER_BEGAN_AFTER, Updates
 from workflow_manager.model import WorkflowQuery, WorkflowStatus
