@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import apsw
+from botocore.exceptions import BotoCoreError
 
 from workflow_manager.api.app import create_api
 from workflow_manager.api.logging import configure_logging
@@ -25,7 +26,7 @@ from workflow_manager.database import Database, DataFolderInUse
 from workflow_manager.engine import EmbeddedStepFunctions
 from workflow_manager.manager import ManagerSettings, WorkflowManager
 from workflow_manager.metrics import Metrics
-from workflow_manager.settings import Settings, reason
+from workflow_manager.settings import Settings, SettingsError, reason
 from workflow_manager.stepfunctions.arns import Arns
 from workflow_manager.stepfunctions.aws import AwsStepFunctions
 from workflow_manager.stepfunctions.awslogs import AwsLogGroups
@@ -167,13 +168,16 @@ def _embedded(settings: Settings, database: Database, stack: AsyncExitStack) -> 
 def _aws(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> Backend:
     """AWS Step Functions. Raises SettingsError, one sentence for all that is missing."""
     aws = configured(settings)
-    stepfunctions = AwsStepFunctions(
-        session=aws.session,
-        endpoint_url=settings.aws_endpoint_url or None,
-        threads=settings.aws_threads,
-        queue=settings.aws_queue,
-        counted=metrics.calls("stepfunctions"),
-    )
+    try:
+        stepfunctions = AwsStepFunctions(
+            session=aws.session,
+            endpoint_url=settings.aws_endpoint_url or None,
+            threads=settings.aws_threads,
+            queue=settings.aws_queue,
+            counted=metrics.calls("stepfunctions"),
+        )
+    except (BotoCoreError, ValueError) as error:  # botocore's, of an address or a configuration file
+        raise SettingsError(f"AWS's configuration cannot be used: {error}") from None
     stack.push_async_callback(stepfunctions.close)
     ours = ManagerSettings(
         region=aws.region,

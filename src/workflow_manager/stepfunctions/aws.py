@@ -1,8 +1,11 @@
 """The seam over AWS: the Step Functions API called with boto3.
 
 boto3 blocks, so its calls run in threads (threads.py). Operations that hold their thread for long, polls of activities above
-all, have threads and a client of their own and never keep other calls waiting. boto3's errors become those of errors.py
-(awserrors.py); answers are decoded straight into the seam's types, as botocore's own parser takes longer than all else.
+all, have threads of their own and never keep other calls waiting. boto3's errors become those of errors.py (awserrors.py);
+answers are decoded straight into the seam's types, as botocore's own parser takes long.
+
+A client that is throttled slows all its calls down (botocore's adaptive retries), while AWS has a rate for each operation. So
+there is a client for each kind of call: when reading is throttled, or making state machines, starting goes on.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypeVar
 
 import boto3
 import botocore
@@ -43,6 +46,8 @@ LONG_READ_SECONDS = {"GetActivityTask": 70, "StartSyncExecution": 310}
 """Operations that hold their thread -> how long they may be silent: polls end after 60 seconds ("set your client side socket
 timeout to at least 65", API reference), synchronous executions after 5 minutes."""
 
+Kind: TypeAlias = Literal["act", "read", "make", "long"]
+
 CONNECT_SECONDS = 3
 READ_SECONDS = 3
 """Silence after which a call is tried again: early enough that a request of five seconds sees the second try succeed."""
@@ -52,6 +57,17 @@ USER_AGENT = f"workflow-manager/{importlib.metadata.version('workflow-manager')}
 """botocore would put one together for every call, twice, which takes a sixth of the call's time."""
 
 
+def kind_of(operation: str) -> Kind:
+    """Of the API's operations: those on executions and tasks act, and the others read or make what they act on."""
+    if operation in LONG_READ_SECONDS:
+        return "long"
+    if operation.startswith(("Describe", "Get", "List", "Validate", "TestState")):
+        return "read"
+    if operation.startswith(("Create", "Delete", "Publish", "Tag", "Untag", "Update")):
+        return "make"
+    return "act"
+
+
 def _operation(
     name: str, request_type: type[Request], result_type: type[Result]
 ) -> Callable[[AwsStepFunctions, Request], Coroutine[Any, Any, Result]]:
@@ -59,16 +75,17 @@ def _operation(
     method, *types = OPERATIONS[name]
     assert types == [request_type, result_type]
     decode = decoder(name, result_type)
-    long = name in LONG_READ_SECONDS
+
+    kind = kind_of(name)
 
     async def call(self: AwsStepFunctions, request: Request, /) -> Result:
-        client, threads = self._long if long else self._short
+        function = getattr(self._client(kind), method)
 
         def blocking() -> Result:
-            return self._call(name, getattr(client, method), request, decode)
+            return self._call(name, function, request, decode)
 
         try:
-            return await threads.run(blocking)
+            return await (self._long_calls if kind == "long" else self._calls).run(blocking)
         except NoThread as refusal:
             if self._counted is not None:
                 self._counted.refused()
@@ -107,11 +124,13 @@ class AwsStepFunctions:
         self._endpoint_url = endpoint_url
         self._counted = counted
         self._attempts = threading.local()  # of the call that a thread is carrying out
-        self._short = (self._client(READ_SECONDS, threads), Threads(threads, queue, "stepfunctions"))
-        self._polls = polls
-        self._made_long: tuple[SFNClient, Threads] | None = None
+        self._connections = {"long": polls, "act": threads, "read": threads, "make": threads}
+        self._clients: dict[Kind, SFNClient] = {}
+        self._calls = Threads(threads, queue, "stepfunctions")
+        self._long_calls = Threads(polls, polls, "stepfunctions-long")
+        self._client("act")  # what is wrong with the configuration is told now
         if counted is not None:
-            counted.watch(lambda: self._short[1].inside)
+            counted.watch(lambda: self._calls.inside)
 
     async def __aenter__(self) -> Self:
         return self
@@ -121,27 +140,26 @@ class AwsStepFunctions:
 
     async def close(self) -> None:
         """Wait for running calls, and refuse those that have not begun; long ones are cut off with their connections."""
-        if self._made_long is not None:
-            client, threads = self._made_long
-            threads.shutdown(wait=False)
+        self._long_calls.shutdown(wait=False)
+        if "long" in self._clients:
+            self._clients["long"].close()
+        await asyncio.to_thread(self._calls.shutdown, wait=True)
+        for client in self._clients.values():
             client.close()
-        client, threads = self._short
-        await asyncio.to_thread(threads.shutdown, wait=True)
-        client.close()
 
-    @property
-    def _long(self) -> tuple[SFNClient, Threads]:
-        """Made when it is needed: a server that polls for nobody does without."""
-        if self._made_long is None:
-            client = self._client(max(LONG_READ_SECONDS.values()), self._polls)
-            self._made_long = client, Threads(self._polls, self._polls, "stepfunctions-long")
-        return self._made_long
+    def _client(self, kind: Kind) -> SFNClient:
+        """The client for one kind of call, made when it is needed: most servers poll for nobody."""
+        client = self._clients.get(kind)
+        if client is None:
+            client = self._clients[kind] = self._new_client(kind)
+        return client
 
-    def _client(self, read_seconds: float, connections: int) -> SFNClient:
+    def _new_client(self, kind: Kind) -> SFNClient:
+        read_seconds = max(LONG_READ_SECONDS.values()) if kind == "long" else READ_SECONDS
         config = Config(
             connect_timeout=CONNECT_SECONDS,
             read_timeout=read_seconds,
-            max_pool_connections=connections,
+            max_pool_connections=self._connections[kind],
             parameter_validation=False,  # the service's own words serve callers better, and are the same everywhere
             retries={"mode": "adaptive", "total_max_attempts": ATTEMPTS},
             tcp_keepalive=True,
