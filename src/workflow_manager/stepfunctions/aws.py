@@ -30,6 +30,7 @@ from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.awsanswers import decoder
 from workflow_manager.stepfunctions.awserrors import attempt_may_have_been_carried_out, translated
 from workflow_manager.stepfunctions.protocol import OPERATIONS
+from workflow_manager.stepfunctions.sender import send_leanly
 from workflow_manager.stepfunctions.threads import NoThread, Threads
 
 if TYPE_CHECKING:
@@ -171,6 +172,12 @@ class AwsStepFunctions:
             client.close()
             config = config.merge(Config(inject_host_prefix=False))
             client = self._session.client("stepfunctions", endpoint_url=client.meta.endpoint_url, config=config)
+        send_leanly(
+            client,
+            connect_seconds=CONNECT_SECONDS,
+            read_seconds=read_seconds,
+            connections=self._connections[kind],
+        )
         events = client.meta.events
         events.register("before-parse.sfn", _leave_body_alone)
         events.register("response-received.sfn", self._attempt_ended)
