@@ -47,6 +47,11 @@ LONG_READ_SECONDS = {"GetActivityTask": 70, "StartSyncExecution": 310}
 """Operations that hold their thread -> how long they may be silent: polls end after 60 seconds ("set your client side socket
 timeout to at least 65", API reference), synchronous executions after 5 minutes."""
 
+APPLICATION = "workflow-manager"
+"""Value of the tag ``application`` of state machines whose definitions never change."""
+REMEMBERED = 1_000
+"""How many of them are known."""
+
 Kind: TypeAlias = Literal["act", "read", "make", "long"]
 
 CONNECT_SECONDS = 3
@@ -127,6 +132,7 @@ class AwsStepFunctions:
         self._attempts = threading.local()  # of the call that a thread is carrying out
         self._connections = {"long": polls, "act": threads, "read": threads, "make": threads}
         self._clients: dict[Kind, SFNClient] = {}
+        self._immutable: dict[str, t.DescribeStateMachineOutput | None] = {}  # ARN -> what it is, once that was asked
         self._calls = Threads(threads, queue, "stepfunctions")
         self._long_calls = Threads(polls, polls, "stepfunctions-long")
         self._client("act")  # what is wrong with the configuration is told now
@@ -212,13 +218,45 @@ class AwsStepFunctions:
             if self._counted is not None:
                 self._counted.ended(name, outcome, time.perf_counter() - began, attempts=attempts.made)
 
+    async def create_state_machine(self, request: t.CreateStateMachineInput, /) -> t.CreateStateMachineOutput:
+        answer = await self._create_state_machine(request)
+        if any(tag.key == "application" and tag.value == APPLICATION for tag in request.tags or ()):
+            if len(self._immutable) >= REMEMBERED:
+                self._immutable.pop(next(iter(self._immutable)))
+            self._immutable[answer.state_machine_arn] = None
+        return answer
+
+    async def describe_state_machine(self, request: t.DescribeStateMachineInput, /) -> t.DescribeStateMachineOutput:
+        """Asked once for a state machine that was made here for workflow-manager: nobody changes its definition."""
+        arn = request.state_machine_arn
+        known = self._immutable.get(arn)
+        if known is not None and request.included_data is None:
+            return known
+        answer = await self._describe_state_machine(request)
+        if arn in self._immutable and request.included_data is None:
+            self._immutable[arn] = answer
+        return answer
+
+    async def update_state_machine(self, request: t.UpdateStateMachineInput, /) -> t.UpdateStateMachineOutput:
+        self._immutable.pop(request.state_machine_arn, None)
+        return await self._update_state_machine(request)
+
+    async def delete_state_machine(self, request: t.DeleteStateMachineInput, /) -> t.DeleteStateMachineOutput:
+        self._immutable.pop(request.state_machine_arn, None)
+        return await self._delete_state_machine(request)
+
+    _create_state_machine = _operation("CreateStateMachine", t.CreateStateMachineInput, t.CreateStateMachineOutput)
+    _describe_state_machine = _operation(
+        "DescribeStateMachine", t.DescribeStateMachineInput, t.DescribeStateMachineOutput
+    )
+    _update_state_machine = _operation("UpdateStateMachine", t.UpdateStateMachineInput, t.UpdateStateMachineOutput)
+    _delete_state_machine = _operation("DeleteStateMachine", t.DeleteStateMachineInput, t.DeleteStateMachineOutput)
+
     create_activity = _operation("CreateActivity", t.CreateActivityInput, t.CreateActivityOutput)
-    create_state_machine = _operation("CreateStateMachine", t.CreateStateMachineInput, t.CreateStateMachineOutput)
     create_state_machine_alias = _operation(
         "CreateStateMachineAlias", t.CreateStateMachineAliasInput, t.CreateStateMachineAliasOutput
     )
     delete_activity = _operation("DeleteActivity", t.DeleteActivityInput, t.DeleteActivityOutput)
-    delete_state_machine = _operation("DeleteStateMachine", t.DeleteStateMachineInput, t.DeleteStateMachineOutput)
     delete_state_machine_alias = _operation(
         "DeleteStateMachineAlias", t.DeleteStateMachineAliasInput, t.DeleteStateMachineAliasOutput
     )
@@ -228,9 +266,6 @@ class AwsStepFunctions:
     describe_activity = _operation("DescribeActivity", t.DescribeActivityInput, t.DescribeActivityOutput)
     describe_execution = _operation("DescribeExecution", t.DescribeExecutionInput, t.DescribeExecutionOutput)
     describe_map_run = _operation("DescribeMapRun", t.DescribeMapRunInput, t.DescribeMapRunOutput)
-    describe_state_machine = _operation(
-        "DescribeStateMachine", t.DescribeStateMachineInput, t.DescribeStateMachineOutput
-    )
     describe_state_machine_alias = _operation(
         "DescribeStateMachineAlias", t.DescribeStateMachineAliasInput, t.DescribeStateMachineAliasOutput
     )
@@ -266,7 +301,6 @@ class AwsStepFunctions:
     test_state = _operation("TestState", t.TestStateInput, t.TestStateOutput)
     untag_resource = _operation("UntagResource", t.UntagResourceInput, t.UntagResourceOutput)
     update_map_run = _operation("UpdateMapRun", t.UpdateMapRunInput, t.UpdateMapRunOutput)
-    update_state_machine = _operation("UpdateStateMachine", t.UpdateStateMachineInput, t.UpdateStateMachineOutput)
     update_state_machine_alias = _operation(
         "UpdateStateMachineAlias", t.UpdateStateMachineAliasInput, t.UpdateStateMachineAliasOutput
     )
