@@ -100,6 +100,7 @@ class WorkflowManager:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._sweeper
             self._sweeper = None
+        await self._updates.stop()
         await asyncio.gather(*self._carried, return_exceptions=True)
 
     async def on_status_changes(self, changes: Sequence[StatusChange]) -> None:

@@ -11,10 +11,11 @@ from msgspec import structs
 
 from workflow_manager.clock import Clock
 from workflow_manager.manager.executions import Executions
+from workflow_manager.manager.histories import History
 from workflow_manager.manager.jobs import jobs, last_job
 from workflow_manager.manager.status import STATUSES, workflow_change
 from workflow_manager.manager.times import moment
-from workflow_manager.model import Workflow, WorkflowChange, WorkflowStatus
+from workflow_manager.model import Job, Workflow, WorkflowChange, WorkflowStatus
 from workflow_manager.model.errors import BackendUnavailable, StorageUnavailable, WorkflowNotFound
 from workflow_manager.stepfunctions.changes import StatusChange
 from workflow_manager.store import Store
@@ -23,6 +24,8 @@ NEVER_BEGAN_AFTER = timedelta(minutes=5)
 """For how long a workflow may be without an execution: a start that is under way takes far less."""
 REMEMBERED = 10_000
 """How many running workflows without an execution are known."""
+READ_ON_AT_ONCE = 4
+"""How many long histories are read to their ends at a time: each may be large."""
 NEVER_BEGAN = "Execution not found: it was never started, or is no longer kept"
 
 
@@ -34,6 +37,7 @@ class Updates:
         self._executions = executions
         self._clock = clock
         self._keep_jobs = keep_jobs
+        self._reading_on: dict[str, asyncio.Task[None]] = {}  # id of a finished workflow whose long history is read
         self._missing_since: dict[str, datetime] = {}  # id of a running workflow whose execution was not found
 
     async def on_status_changes(self, changes: Sequence[StatusChange]) -> None:
@@ -96,10 +100,37 @@ class Updates:
         if workflow.jobs is not None and not history.ended:  # what was kept is whole; a history is not there for ever
             return workflow
         found = jobs(history.events, workflow)
-        if self._keep_jobs and workflow.status.final and history.ended:
-            with contextlib.suppress(StorageUnavailable, WorkflowNotFound):  # the next reader tries again
-                await self._store.change_workflow(workflow.id, WorkflowChange(jobs=found))
+        if self._keep_jobs and workflow.status.final:
+            if history.truncated:
+                self._read_on(workflow)
+            else:
+                await self._keep(workflow, history, found)
         return structs.replace(workflow, jobs=found, truncated=history.truncated)
+
+    async def stop(self) -> None:
+        """Leave what is read for later readers."""
+        reading = list(self._reading_on.values())
+        for task in reading:
+            task.cancel()
+        await asyncio.gather(*reading, return_exceptions=True)
+
+    def _read_on(self, workflow: Workflow) -> None:
+        """Read a history to its end with nobody waiting, so that the next reader finds all jobs."""
+        if workflow.id in self._reading_on or len(self._reading_on) >= READ_ON_AT_ONCE:
+            return
+
+        async def read() -> None:
+            with contextlib.suppress(BackendUnavailable, StorageUnavailable):  # the next reader tries again
+                history = History(await self._executions.events(workflow))
+                await self._keep(workflow, history, jobs(history.events, workflow))
+
+        task = self._reading_on[workflow.id] = asyncio.create_task(read())
+        task.add_done_callback(lambda _: self._reading_on.pop(workflow.id))
+
+    async def _keep(self, workflow: Workflow, history: History, found: list[Job]) -> None:
+        if history.ended:
+            with contextlib.suppress(StorageUnavailable, WorkflowNotFound):
+                await self._store.change_workflow(workflow.id, WorkflowChange(jobs=found))
 
     async def _fail(self, workflow: Workflow, change: WorkflowChange) -> Workflow:
         """Store a failure, with the job that failed. That it failed is told even when its history cannot be read."""

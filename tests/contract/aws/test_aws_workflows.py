@@ -172,6 +172,29 @@ class TestLongHistories:
         assert (whole.truncated, len(whole.jobs or ())) == (False, 603)
         assert (whole.jobs or [])[: len(found.jobs or ()) - 1] == (found.jobs or [])[:-1]
 
+    async def test_are_read_on_for_whoever_comes_next(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Nobody waits for that, and however many are told the first part, it is done once."""
+        workflow = await begun(world, COUNT)
+        await ended(world, workflow)
+        hasty = await world.another(settings=structs.replace(SETTINGS, history_seconds=0.2))
+        inner, go_on, waiting = world.aws.get_execution_history, asyncio.Event(), []
+
+        async def slowly(request: t.GetExecutionHistoryInput) -> t.GetExecutionHistoryOutput:
+            waiting.append(request)
+            await go_on.wait()
+            return await inner(request)
+
+        monkeypatch.setattr(world.aws, "get_execution_history", slowly)
+        assert [(await hasty.workflow(workflow.id)).truncated for _ in range(2)] == [True, True]
+        assert len(waiting) == 3
+        go_on.set()
+        await asyncio.gather(*hasty._updates._reading_on.values())
+
+        found = await hasty.workflow(workflow.id)
+
+        assert (found.truncated, len(found.jobs or ())) == (False, 603)
+        assert found.jobs == (await world.store.workflow(workflow.id)).jobs
+
     async def test_tell_all_the_same_which_job_failed(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         machine = {**COUNT, "States": {**COUNT["States"], "s": FAIL["States"]["f"]}}
         workflow = await begun(world, machine)
