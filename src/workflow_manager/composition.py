@@ -20,7 +20,7 @@ from workflow_manager.api.app import create_api
 from workflow_manager.api.logging import configure_logging
 from workflow_manager.api.server import Server, run
 from workflow_manager.api.settings import ApiSettings
-from workflow_manager.aws import configured
+from workflow_manager.aws import Aws, configured
 from workflow_manager.clock import SystemClock
 from workflow_manager.database import Database, DataFolderInUse
 from workflow_manager.engine import EmbeddedStepFunctions
@@ -101,6 +101,7 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
     Raises CannotServe, SettingsError.
     """
     metrics = Metrics()
+    aws = configured(settings) if settings.backend == "aws" else None  # before anything is made
     async with AsyncExitStack() as stack:
         database = None
         if settings.store == "sqlite" or settings.backend == "embedded":
@@ -108,8 +109,8 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
             stack.push_async_callback(database.close)
         store = _store(settings, database)
         stack.push_async_callback(store.close)
-        if settings.backend == "aws":
-            backend = _aws(settings, metrics, stack)
+        if aws is not None:
+            backend = _aws(settings, aws, metrics, stack)
         else:
             assert database is not None
             backend = _embedded(settings, database, stack)
@@ -165,9 +166,8 @@ def _embedded(settings: Settings, database: Database, stack: AsyncExitStack) -> 
     return Backend(stepfunctions=engine, settings=ours, wire=wire, changes=engine, start=start)
 
 
-def _aws(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> Backend:
-    """AWS Step Functions. Raises SettingsError, one sentence for all that is missing."""
-    aws = configured(settings)
+def _aws(settings: Settings, aws: Aws, metrics: Metrics, stack: AsyncExitStack) -> Backend:
+    """AWS Step Functions. Raises SettingsError."""
     try:
         stepfunctions = AwsStepFunctions(
             session=aws.session,
