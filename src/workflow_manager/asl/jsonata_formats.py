@@ -15,8 +15,7 @@ from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from functools import reduce
 from typing import Any, TypeVar
 
-from jsonata.datetimeutils import DateTimeUtils
-
+from .jsonata_library import DateTimeUtils
 from .jsonata_values import JsonataFault, Value, number
 from .regex import RegexError, compile_regex
 

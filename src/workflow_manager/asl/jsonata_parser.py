@@ -6,22 +6,16 @@ The grammar is jsonata-python's; what it gets wrong in errors and trees is put r
 from __future__ import annotations
 
 import re
-import sys
 import threading
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-_limit = sys.getrecursionlimit()
-from jsonata.jexception import JException  # noqa: E402
-from jsonata.parser import Parser  # noqa: E402
-
-sys.setrecursionlimit(_limit)  # importing the library raises it for the whole process
-
-from .jsonata_signatures import Signature  # noqa: E402
-from .jsonata_values import JsonataFault  # noqa: E402
-from .recursion import room_to_recurse  # noqa: E402
-from .regex import RegexError, compile_regex  # noqa: E402
+from .jsonata_library import JException, Parser
+from .jsonata_signatures import Signature
+from .jsonata_values import JsonataFault
+from .recursion import room_to_recurse
+from .regex import RegexError, compile_regex
 
 MAX_LENGTH = 16_384
 MAX_NESTING = 400

@@ -28,6 +28,16 @@ def room_to_recurse() -> Iterator[None]:
         leave_room()
 
 
+@contextmanager
+def kept_limit() -> Iterator[None]:
+    """Put the limit back at the end of the block, whatever was done to it there."""
+    before = sys.getrecursionlimit()
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
 def enter_room() -> None:
     global _inside, _before  # noqa: PLW0603 - the limit is the process's, and so is this count
     with _lock:
