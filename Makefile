@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo serve test check lint format generate lock docs bench clean
+.PHONY: help install dev demo serve test check fuzz lint format generate lock docs bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ check: ## Lint, types and tests, without installing anything
 	$(BIN)/mypy
 	$(BIN)/python tools/generate_stepfunctions.py --check
 	$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term
+
+fuzz: dev ## Hand in hostile definitions, expressions and requests, many and others every time
+	WFM_FUZZ_EXAMPLES=$${WFM_FUZZ_EXAMPLES:-20000} $(BIN)/python -m pytest -q tests/fuzz
 
 lint: dev ## Lint and types only
 	$(BIN)/ruff format --check .

@@ -483,6 +483,7 @@ class Evaluation:
         pairs = node.lhs_object
         for item in items or (UNDEFINED,):
             context, inner = item, frame
+            self.left -= 2 * len(pairs)
             if tuples and item is not UNDEFINED:
                 context, inner = item["@"], Frame(frame, item)
             for index, pair in enumerate(pairs):
@@ -636,7 +637,7 @@ class Evaluation:
         for match in matcher.find(text):
             if match.start == match.end:
                 raise JsonataFault("D1004")
-            self.charge(2 + ((length - match.start) >> 10))  # it may have looked through all that was left
+            self.charge(2 + ((length - match.start) >> 8))  # it may have looked through all that was left
             yield match
 
     def _matched(self, matcher: Value, text: str, name: str) -> Any:
