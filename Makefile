@@ -52,8 +52,9 @@ format: dev ## Format the code
 generate: dev ## Write the modules that are made from botocore's service model
 	$(BIN)/python tools/generate_stepfunctions.py
 
-docs: install ## Write the API's OpenAPI document into docs/
+docs: install ## Write the API's OpenAPI document, and the table of what is supported, into docs/
 	$(BIN)/python tools/write_openapi.py docs/openapi.json
+	$(BIN)/python tools/write_asl_support.py docs/asl-support.md
 
 bench: dev ## Measure the hot paths; see bench/README.md
 	$(BIN)/python bench/engine.py

@@ -104,7 +104,8 @@ def nested(levels: int) -> Any:
 
 
 SIZE = 10_000 if EXAMPLES else 300
-DATA = JSON | st.sampled_from([nested(200), list(range(SIZE)), {f"k{n}": {"a": n} for n in range(SIZE)}])
+LARGE = {"deep": nested(200), "long": list(range(SIZE)), "wide": {f"k{n}": {"a": n} for n in range(SIZE)}}
+DATA = JSON | st.sampled_from(sorted(LARGE)).map(LARGE.__getitem__)
 
 
 # Paths.

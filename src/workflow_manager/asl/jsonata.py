@@ -24,7 +24,7 @@ from .timestamps import parse_seconds
 
 ERROR = "States.QueryEvaluationError"
 
-_BANNED = frozenset({"eval"})
+BANNED = frozenset({"eval"})
 _KEPT = frozenset({"", "$", "states"})
 
 Accepts: TypeAlias = Callable[[Any, str, str], Any]
@@ -99,7 +99,7 @@ class TemplateCompiler:
 def parse_in_state(text: str) -> tuple[Expression, frozenset[str]]:
     """Parse an expression; return it with the variables it refers to. Raises JsonataError."""
     parsed = parse(text)
-    if banned := parsed.free & _BANNED:
+    if banned := parsed.free & BANNED:
         raise JsonataError(f"The function ${min(banned)} is not supported here")
     return parsed, parsed.free - _KEPT - FUNCTIONS.bindings.keys()
 
