@@ -105,8 +105,7 @@ def _jsonpath_output(draft: Draft, frame: Frame, state: State, result: Data, env
 
 
 def assign(frame: Frame, assigned: dict[str, Any]) -> None:
-    """Put variables into the frame, to be seen from the next state on."""
-    frame.variables = {**(frame.variables or {}), **assigned}
+    """Have the frame take variables with it when it leaves its state, to be seen from the next one on."""
     frame.assigned = assigned
 
 
@@ -117,7 +116,7 @@ def exit_state(draft: Draft, frame: Frame, output: Data, next_state: str | None)
         raise too_large(frame.state)
     details: dict[str, Any] = {"name": frame.state, "output": output.text, "outputDetails": NOT_TRUNCATED}
     if frame.assigned:
-        details["assignedVariables"] = {name: text_of(value) for name, value in frame.assigned.items()}
+        details["assignedVariables"] = _take_assigned(draft, frame, frame.assigned)
         details["assignedVariablesDetails"] = NOT_TRUNCATED
     frame.assigned = None
     frame.last_event = draft.emit(frame.last_event, EXITED[type(state)], details)
@@ -130,6 +129,41 @@ def exit_state(draft: Draft, frame: Frame, output: Data, next_state: str | None)
     frame.entered_event = 0
     frame.retries = None
     frame.retry_count = 0
+
+
+MAX_ASSIGNMENTS = 40
+"""Assignments of the greatest size that an execution may hold at a time: 10 MiB of 256 KiB each."""
+
+
+def _take_assigned(draft: Draft, frame: Frame, assigned: dict[str, Any]) -> dict[str, str]:
+    """Put what was assigned into the frame's variables; answer it as texts. Raises Failure when it is too large.
+
+    Source: SFN developer guide, "Passing data between states with variables", limits.
+    """
+    frame.assigned = None
+    texts = {name: text_of(value) for name, value in assigned.items()}
+    limit = draft.env.limits.payload_bytes
+    if sum(len(text) for text in texts.values()) * 4 > limit:
+        size = sum(len(text.encode()) for text in texts.values())
+        if size > limit:
+            raise Failure(
+                "States.DataLimitExceeded",
+                f"The variables assigned in the state '{frame.state}' have {size} bytes, "
+                f"which exceeds the maximum of {limit} bytes.",
+                runtime=False,
+            )
+    variables = {**(frame.variables or {}), **assigned}
+    if len(variables) > MAX_ASSIGNMENTS:  # fewer cannot have come to more
+        size = sum(len(text_of(value).encode()) for value in {**draft.variables(frame), **variables}.values())
+        if size > limit * MAX_ASSIGNMENTS:
+            raise Failure(
+                "States.DataLimitExceeded",
+                f"The variables of the execution have {size} bytes after the state '{frame.state}', "
+                f"which exceeds the maximum of {limit * MAX_ASSIGNMENTS} bytes.",
+                runtime=False,
+            )
+    frame.variables = variables
+    return texts
 
 
 def too_large(what: str) -> Failure:
