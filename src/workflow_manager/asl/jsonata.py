@@ -8,6 +8,7 @@ random numbers and UUIDs come from the Env.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -20,7 +21,7 @@ from jsonata.utils import Utils
 
 from .intrinsics import MAX_RANGE, hash_text
 from .jsontext import from_text, to_text
-from .program import Env, Expr, Failure, Json
+from .program import ABSENT, Env, Expr, Failure, Json
 from .templates import constant
 from .timestamps import parse_seconds
 
@@ -174,11 +175,17 @@ def _free_variables(root: Any) -> frozenset[str]:
     return frozenset(used - bound)
 
 
+_MAY_ASK_FOR_CONTEXT = re.compile(r"context|\$states(?!\s*\.\s*(?:input|result|errorOutput)\b)")
+"""Also whatever takes $states as a whole. The context object is made only where it may be wanted: it is made each time."""
+
+
 def _evaluation(parsed: _Bounded, text: str, field: str, accepts: Accepts | None) -> Expr:
-    with_context = "context" in text
+    with_context = _MAY_ASK_FOR_CONTEXT.search(text) is not None
 
     def evaluate(_data: Json, env: Env) -> Json:
-        states = {"input": env.input, "result": env.result}
+        states = {"input": env.input}
+        if env.result is not ABSENT:
+            states["result"] = env.result
         if env.error_output is not None:
             states["errorOutput"] = env.error_output
         if with_context:

@@ -22,6 +22,7 @@ from workflow_manager.engine.own_api import SERVICE, OwnApi
 from workflow_manager.engine.rows import MachineNames
 from workflow_manager.engine.runner import Runner
 from workflow_manager.engine.schema import SCHEMA
+from workflow_manager.engine.teststate import StateTester
 from workflow_manager.engine.versions import Versions
 from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.arns import Arns
@@ -88,6 +89,7 @@ class EmbeddedStepFunctions:
         self._executions = Executions(database, arns, self._runner, self._machines, self._versions)
         self._activities = Activities(database, arns, self._runner, long_poll_seconds)
         self._calls = Calls(database, arns, self._runner, self._versions, self._activities, integrations)
+        self._tester = StateTester(arns, limits or Limits(), clock.now, self._calls.invoke)
         self._listeners: list[Listener] = []
         self._background: list[asyncio.Task[None]] = []
         database.before_commit(self._activities.match)
@@ -334,8 +336,9 @@ class EmbeddedStepFunctions:
     async def start_sync_execution(self, _: t.StartSyncExecutionInput, /) -> t.StartSyncExecutionOutput:
         raise _lacking("StartSyncExecution")
 
-    async def test_state(self, _: t.TestStateInput, /) -> t.TestStateOutput:  # noqa: PT019 - not a test
-        raise _lacking("TestState")
+    @_answered
+    async def test_state(self, request: t.TestStateInput, /) -> t.TestStateOutput:
+        return await self._tester.test(request)
 
     async def update_map_run(self, _: t.UpdateMapRunInput, /) -> t.UpdateMapRunOutput:
         raise _lacking("UpdateMapRun")

@@ -1,0 +1,8 @@
+"""TestState: one state tried by itself, with what each of its steps made.
+
+request.py reads and refuses, evaluation.py tries (pure), operation.py is the API's operation.
+"""
+
+from workflow_manager.engine.teststate.operation import StateTester
+
+__all__ = ["StateTester"]
