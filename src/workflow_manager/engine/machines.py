@@ -197,7 +197,8 @@ class Machines:
         def write(batch: Batch) -> t.CreateStateMachineOutput:
             there = self.by_name(request.name)
             if there is not None:
-                if (there.type, there.settings) == (kind, settings) and self._same(there, request.definition):
+                alike = (there.type, _plain(there.settings)) == (kind, _plain(settings))
+                if alike and self._same(there, request.definition):
                     return t.CreateStateMachineOutput(
                         state_machine_arn=there.arn,
                         creation_date=there.created,
@@ -440,6 +441,16 @@ def check_logging(logging: t.LoggingConfiguration | None) -> None:
         raise InvalidLoggingConfiguration("Invalid Logging Configuration: Must specify exactly one Log Destination.")
 
 
+def _plain(settings: Settings) -> Settings:
+    """Settings that say what is so anyway are as good as none: CreateStateMachine is idempotent for them."""
+    logging, tracing, encryption = settings.logging, settings.tracing, settings.encryption
+    return Settings(
+        None if logging is None or _logging(logging) == _logging(None) else _logging(logging),
+        None if tracing is None or not tracing.enabled else tracing,
+        None if encryption is None or encryption.type == "AWS_OWNED_KEY" else encryption,
+    )
+
+
 def _default_encryption(program: Program) -> t.EncryptionConfiguration | None:
     """What is told of the encryption where none was asked for.
 
@@ -470,9 +481,12 @@ def check_role(arn: str) -> None:
 def tag_rows(tags: list[t.Tag] | None) -> list[tuple[str, str]]:
     """(key, value) rows. Raises ValidationException, TooManyTags."""
     rows = []
-    for tag in tags or []:
+    for number, tag in enumerate(tags or [], 1):
         if tag.key is None:
-            raise ValidationException("Invalid tag: a key is needed")
+            raise ValidationException(
+                f"1 validation error detected: Value null at 'tags.{number}.member.key' failed to satisfy constraint: "
+                "Member must not be null"
+            )
         rows.append((tag.key, tag.value or ""))
     if len(rows) > MAX_TAGS:
         raise TooManyTags(f"A resource has at most {MAX_TAGS} tags")

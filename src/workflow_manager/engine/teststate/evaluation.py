@@ -221,22 +221,26 @@ def after_work(attempt: Attempt, result: Json) -> t.TestStateOutput:
     state, env = attempt.state, attempt.env
     if isinstance(state, TaskState):
         attempt.seen.result = text_of(result)
+    assigned: dict[str, Any] | None = None
     if isinstance(state, ChoiceState):
-        output = result if state.output_path is None else state.output_path(result, env)
+        output, assigned = result, attempt.assigned
+        if state.output_path is not None:
+            output = state.output_path(result, env)
     elif state.jsonata:
         env.result = result
-        if state.assign is not None:
-            attempt.assigned = state.assign(None, env)
+        assigned = None if state.assign is None else state.assign(None, env)
         output = result if state.output is None else state.output(None, env)
     else:
-        output = _jsonpath_output(attempt, state, result)
+        output, assigned = _jsonpath_output(attempt, state, result)
     data = Data(output)
     if data.exceeds(attempt.limit_bytes):
         raise outcomes.too_large(state.name)
+    attempt.assigned = assigned or {}  # only of a state that succeeds
     return t.TestStateOutput(output=data.text, next_state=attempt.next_state, status="SUCCEEDED")
 
 
-def _jsonpath_output(attempt: Attempt, state: State, result: Json) -> Json:
+def _jsonpath_output(attempt: Attempt, state: State, result: Json) -> tuple[Json, dict[str, Any] | None]:
+    """(output, what is assigned)."""
     env, tells = attempt.env, isinstance(state, PassState | TaskState | ParallelState | MapState)
     selector = getattr(state, "result_selector", None)
     placed = getattr(state, "result_path", None)
@@ -244,12 +248,11 @@ def _jsonpath_output(attempt: Attempt, state: State, result: Json) -> Json:
         result = selector(result, env)
     if tells:
         attempt.seen.after_result_selector = text_of(result)
-    if state.assign is not None:
-        attempt.assigned = state.assign(result, env)
+    assigned = None if state.assign is None else state.assign(result, env)
     output = result if placed is None else placed(attempt.trial.input.value, result)
     if tells:
         attempt.seen.after_result_path = text_of(output)
-    return output if state.output_path is None else state.output_path(output, env)
+    return (output if state.output_path is None else state.output_path(output, env)), assigned
 
 
 def failed(attempt: Attempt, error: str | None, cause: str | None) -> t.TestStateOutput:
