@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo serve test check lint format generate lock docs bench clean
+.PHONY: help install dev demo serve test check mutations lint format generate lock docs bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ lint: dev ## Lint and types only
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+mutations: dev ## Break every valid definition in 400 places, and see each run or be refused for that place
+	WFM_MUTATIONS=400 $(BIN)/python -m pytest -q tests/unit/engine/test_mutations.py
 
 format: dev ## Format the code
 	$(BIN)/ruff format .
