@@ -264,7 +264,7 @@ class Machines:
         )
         if all(value is None for value in changed):
             raise MissingRequiredParameter(
-                "Either the definition, the role ARN, the LoggingConfiguration, the EncryptionConfiguration "
+                "Either the definition, the role ARN, the LoggingConfiguration, "
                 "or the TracingConfiguration must be specified"
             )
         check_logging(request.logging_configuration)

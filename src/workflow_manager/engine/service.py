@@ -19,6 +19,7 @@ from workflow_manager.engine.executions import Executions
 from workflow_manager.engine.integrations import Integration
 from workflow_manager.engine.machines import Machines
 from workflow_manager.engine.own_api import SERVICE, OwnApi
+from workflow_manager.engine.qualified import QualifiedExecutions
 from workflow_manager.engine.rows import MachineNames
 from workflow_manager.engine.runner import Runner
 from workflow_manager.engine.schema import SCHEMA
@@ -87,6 +88,7 @@ class EmbeddedStepFunctions:
         self._versions = Versions(database, arns, self._runner, self._machines)
         self._machines.publish = self._versions.publish_in
         self._executions = Executions(database, arns, self._runner, self._machines, self._versions)
+        self._qualified = QualifiedExecutions(database, arns, self._machines, self._versions, self._executions)
         self._activities = Activities(database, arns, self._runner, long_poll_seconds)
         self._calls = Calls(database, arns, self._runner, self._versions, self._activities, integrations)
         self._tester = StateTester(arns, limits or Limits(), clock.now, self._calls.invoke)
@@ -244,7 +246,7 @@ class EmbeddedStepFunctions:
 
     @_answered
     async def list_executions(self, request: t.ListExecutionsInput, /) -> t.ListExecutionsOutput:
-        return self._executions.listed(request)
+        return self._qualified.listed(request)
 
     @_answered
     async def get_execution_history(self, request: t.GetExecutionHistoryInput, /) -> t.GetExecutionHistoryOutput:

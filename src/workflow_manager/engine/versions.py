@@ -230,8 +230,8 @@ class Versions:
                 if (there[0], there[1]) == (routing, request.description):
                     return t.CreateStateMachineAliasOutput(state_machine_alias_arn=arn, creation_date=there[2])
                 raise ConflictException(
-                    f"Failed to create alias because an alias with the same name and a different routing configuration "
-                    f"already exists: '{arn}'"
+                    "Failed to create alias because an alias with the same name and a different routing configuration "
+                    "already exists."
                 )
             batch.execute(
                 "INSERT INTO machine_alias VALUES (?, ?, ?, ?, ?, ?)",
