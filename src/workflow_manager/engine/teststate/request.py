@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,6 @@ from workflow_manager.asl.program import Json, MapState, ParallelState, Program,
 from workflow_manager.engine.data import Data
 from workflow_manager.engine.executions import parse_input
 from workflow_manager.engine.machines import check_role, invalid_definition
-from workflow_manager.engine.teststate.mock_schema import check_result
 from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.errors import InvalidDefinition, ValidationException
 
@@ -24,9 +23,13 @@ BARE_NAME = "StateName"
 
 @dataclass(frozen=True, slots=True)
 class Mock:
-    """What stands for the work of a Task, Map or Parallel: a result, or an error."""
+    """What stands for the work of a Task, Map or Parallel: a result, or an error.
+
+    ``mode`` is how strictly a Task's result is held against its API (mock_schema.py).
+    """
 
     result: Data | None = None
+    mode: str = "NONE"
     error: str | None = None
     cause: str | None = None
 
@@ -201,9 +204,13 @@ def _mock(request: t.TestStateInput, state: State) -> Mock | None:
     except ValueError:
         raise ValidationException("Mocked result must be valid JSON") from None
     configuration = request.state_configuration or t.TestStateConfiguration()
-    check = _CHECKS[type(state)]
-    check(state, result, given.field_validation_mode or "STRICT", configuration)
-    return Mock(result=Data(result, given.result))
+    if isinstance(state, TaskState):
+        return Mock(Data(result, given.result), given.field_validation_mode or "STRICT")
+    if isinstance(state, MapState):
+        _check_map(state, result, configuration)
+    else:
+        _check_parallel(state, result)
+    return Mock(Data(result, given.result))
 
 
 def _check_without_mock(request: t.TestStateInput, state: State) -> None:
@@ -222,18 +229,14 @@ def _check_without_mock(request: t.TestStateInput, state: State) -> None:
         raise ValidationException("RoleArn must be specified when testing a Task state")
 
 
-def _check_task(state: Any, result: Json, mode: str, _: t.TestStateConfiguration) -> None:
-    check_result(state.resource, result, mode)
-
-
-def _check_parallel(state: Any, result: Json, _mode: str, _: t.TestStateConfiguration) -> None:
+def _check_parallel(state: ParallelState, result: Json) -> None:
     if not isinstance(result, list):
         raise ValidationException("Mocked result must be an array.")
     if len(result) != len(state.branches):
         raise ValidationException("Mocked result must contain the same number of items as number of Parallel branches.")
 
 
-def _check_map(state: Any, result: Json, _mode: str, configuration: t.TestStateConfiguration) -> None:
+def _check_map(state: MapState, result: Json, configuration: t.TestStateConfiguration) -> None:
     if state.distributed is not None and state.distributed.get("ResultWriter") is not None:
         if not isinstance(result, dict):  # where the results are
             raise ValidationException("Mocked result must be an object.")
@@ -249,13 +252,6 @@ def check_failure_count(failed: int | None, iterations: int) -> None:
         raise ValidationException(
             "Map iteration failure count must be less than or equal to the number of Map iterations"
         )
-
-
-_CHECKS: dict[type[State], Callable[[Any, Json, str, t.TestStateConfiguration], None]] = {
-    TaskState: _check_task,
-    MapState: _check_map,
-    ParallelState: _check_parallel,
-}
 
 
 def _check_origin(name: str | None, state: State, program: Program) -> None:

@@ -49,37 +49,65 @@ FOLDERS = {
 }
 """Service as a Resource spells it -> botocore's folder, where that is not the same without hyphens."""
 
-NARROWER: dict[tuple[str, str], dict[str, int]] = {("lambda", "MemorySize"): {"max": 10_240}}
+NARROWER: dict[tuple[str, str], dict[str, float]] = {("lambda", "MemorySize"): {"max": 10_240}}
 """Folder, shape -> bounds that Step Functions was recorded to hold to although the service has moved them since."""
 
 RESULTS_OF_JOBS = {("states", "startExecution"): "DescribeExecution"}
 """Service, action of a ``.sync`` -> the operation whose answer is its result."""
 
 
+class _Target(msgspec.Struct):
+    shape: str
+
+
+class _Shape(msgspec.Struct):
+    """A shape in a model, as far as we look at it."""
+
+    type: str
+    min: float | None = None
+    max: float | None = None
+    enum: tuple[str, ...] = ()
+    document: bool = False
+    required: tuple[str, ...] = ()
+    members: dict[str, _Target] = {}
+    member: _Target | None = None
+    value: _Target | None = None
+
+
+class _Operation(msgspec.Struct):
+    output: _Target | None = None
+
+
+class _Model(msgspec.Struct):
+    operations: dict[str, _Operation]
+    shapes: dict[str, _Shape]
+
+
 class Shape:
     """A shape of a service's model; member names begin with a capital. ``least`` and ``most`` bound numbers and lengths."""
 
     def __init__(self, folder: str, name: str) -> None:
-        data: dict[str, Any] = _model(folder)["shapes"][name]
-        data = data | NARROWER.get((folder, name), {})
+        data = _model(folder).shapes[name]
+        bounds = NARROWER.get((folder, name), {})
         self._folder = folder
         self._data = data
-        self.kind: str = data["type"]
-        self.least: float | None = data.get("min")
-        self.most: float | None = data.get("max")
-        self.enum: tuple[str, ...] = tuple(data.get("enum", ()))
-        self.document: bool = data.get("document", False)
-        self.required: tuple[str, ...] = tuple(_capital(member) for member in data.get("required", ()))
+        self.kind = data.type
+        self.least = bounds.get("min", data.min)
+        self.most = bounds.get("max", data.max)
+        self.enum = data.enum
+        self.document = data.document
+        self.required = tuple(_capital(member) for member in data.required)
 
     @cached_property
     def members(self) -> dict[str, Shape]:
-        members = self._data.get("members", {})
-        return {_capital(name): _shape(self._folder, target["shape"]) for name, target in members.items()}
+        return {_capital(name): _shape(self._folder, target.shape) for name, target in self._data.members.items()}
 
     @cached_property
     def element(self) -> Shape:
         """Of a list, or of a map's values."""
-        return _shape(self._folder, (self._data.get("member") or self._data["value"])["shape"])
+        target = self._data.member or self._data.value
+        assert target is not None, self.kind
+        return _shape(self._folder, target.shape)
 
 
 def output_shape(resource: TaskResource) -> Shape | None:
@@ -92,9 +120,9 @@ def output_shape(resource: TaskResource) -> Shape | None:
     folder = _folder(service)
     if folder is None:
         return None
-    operation = _model(folder)["operations"].get(_capital(action))
-    output = operation.get("output") if operation is not None else None
-    return None if output is None else _shape(folder, output["shape"])
+    operation = _model(folder).operations.get(_capital(action))
+    output = operation.output if operation is not None else None
+    return None if output is None else _shape(folder, output.shape)
 
 
 def _capital(name: str) -> str:
@@ -123,10 +151,9 @@ def _data() -> Any:
 
 
 @cache
-def _model(folder: str) -> dict[str, Any]:
+def _model(folder: str) -> _Model:
     versions = [version for version in _data().joinpath(folder).iterdir() if version.is_dir()]
     latest = max(versions, key=lambda version: version.name)
     packed = latest.joinpath("service-2.json.gz")
     text = gzip.decompress(packed.read_bytes()) if packed.is_file() else latest.joinpath("service-2.json").read_bytes()
-    model: dict[str, Any] = msgspec.json.decode(text)
-    return {"operations": model["operations"], "shapes": model["shapes"]}
+    return msgspec.json.decode(text, type=_Model)
