@@ -53,7 +53,7 @@ def step(program: Program, execution: Execution, stimulus: Stimulus, env: StepEn
 def _take(draft: Draft, stimulus: Stimulus) -> None:
     match stimulus:
         case Start():
-            _start(draft)
+            _start(draft, stimulus)
         case Continue():
             draft.effects.timers[ROOT, "continue"] = None
             ready = [frame.id for frame in draft.execution.frames.values() if frame.phase is Phase.READY]
@@ -76,17 +76,18 @@ def _take(draft: Draft, stimulus: Stimulus) -> None:
             assert_never(stimulus)
 
 
-def _start(draft: Draft) -> None:
+def _start(draft: Draft, start: Start) -> None:
     execution, program = draft.execution, draft.program
-    draft.emit(
-        0,
-        "ExecutionStarted",
-        {
-            "input": execution.input.text,
-            "inputDetails": {"truncated": False},
-            "roleArn": execution.role_arn,
-        },
-    )
+    details = {
+        "input": execution.input.text,
+        "inputDetails": {"truncated": False},
+        "roleArn": execution.role_arn,
+    }
+    if start.alias_arn is not None:
+        details["stateMachineAliasArn"] = start.alias_arn
+    if start.version_arn is not None:
+        details["stateMachineVersionArn"] = start.version_arn
+    draft.emit(0, "ExecutionStarted", details)
     root = Frame(ROOT, -1, 0, program.graphs[0].start_at, execution.input)
     draft.add(root)
     draft.ready.append(root)

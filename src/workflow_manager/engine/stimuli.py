@@ -12,7 +12,10 @@ from workflow_manager.stepfunctions.history import HistoryEvent
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The execution begins."""
+    """The execution begins. The ARNs are those of the version and the alias it was started by, where there are such."""
+
+    version_arn: str | None = None
+    alias_arn: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,6 +197,8 @@ async def test_the_executions_of_a_version_and_of_an_alias(any_world: World) -> 
     async def listed(arn: str, **more: Any) -> t.ListExecutionsOutput:
         return await any_world.api.list_executions(t.ListExecutionsInput(state_machine_arn=arn, **more))
 
+    started = (await any_world.history(f"{ARN}:execution:m:c"))[0].details or {}
+    assert (started["stateMachineVersionArn"], started["stateMachineAliasArn"]) == (version, alias)
     every = (await listed(machine)).executions
     assert [(e.name, e.state_machine_version_arn, e.state_machine_alias_arn) for e in every] == [
         ("d", version, None),
