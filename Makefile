@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo serve test check mutations lint format generate lock docs bench clean
+.PHONY: help install dev demo serve test check lint format generate lock docs bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,9 +44,6 @@ lint: dev ## Lint and types only
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-mutations: dev ## Break every valid definition in 400 places, and see each run or be refused for that place
-	WFM_MUTATIONS=400 $(BIN)/python -m pytest -q tests/unit/engine/test_mutations.py
-
 format: dev ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix-only -q .
@@ -62,6 +59,10 @@ docs: install ## Write the API's OpenAPI document into docs/
 bench: dev ## Measure the hot paths; see bench/README.md
 	$(BIN)/python bench/engine.py
 	$(BIN)/python bench/list_workflows.py
+
+.PHONY: mutations
+mutations: dev ## Break every valid definition in 400 places, and see each run or be refused for that place
+	WFM_MUTATIONS=400 $(BIN)/python -m pytest -q tests/unit/engine/test_mutations.py
 
 lock: dev ## Resolve the dependencies anew into the lock files
 	$(BIN)/uv pip compile -q --no-emit-index-url --generate-hashes --universal --python-version 3.11 pyproject.toml -o requirements.txt

@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 import structlog
 
-from workflow_manager.asl.program import TaskResource
 from workflow_manager.database import Batch, Database, DatabaseUnavailable
 from workflow_manager.engine.activities import Activities
 from workflow_manager.engine.data import Data, text_of
@@ -199,25 +198,6 @@ class Calls:
                 await asyncio.sleep(RETRY_SECONDS)
             else:
                 return
-
-    async def invoke(self, resource: TaskResource, arguments: str) -> str:
-        """Carry a call out once, for nobody's execution (TestState); answer its result. Raises IntegrationFailed."""
-        service = resource.service or resource.kind
-        integration = self._integrations.get(service)
-        if integration is None or (resource.action and resource.action not in integration.actions):
-            raise IntegrationFailed(
-                "States.TaskFailed", f"Tasks of {resource.arn} cannot be carried out here; mock them"
-            )
-        call = IntegrationCall(
-            execution_arn="",
-            resource=resource.arn,
-            action=resource.action,
-            pattern=resource.pattern,
-            arguments=arguments,
-            task_token="",
-        )
-        async with self._slots:
-            return await integration.invoke(call)
 
     def open(self) -> None:
         """Call again what was being called when the process ended."""

@@ -248,10 +248,11 @@ def _catch(
 ) -> None:
     frame.children = None
     frame.items = None
-    output, assigned = caught(state, catcher, error, cause, frame.input.value, draft.expressions(frame))
+    made, assigned = caught(state, catcher, error, cause, frame.input.value, draft.expressions(frame))
     if assigned is not None:
         assign(frame, assigned)
-    exit_state(draft, frame, Data(output), catcher.next)
+    output = Data(made)
+    exit_state(draft, frame, output, catcher.next)
     draft.ready.append(frame)
 
 

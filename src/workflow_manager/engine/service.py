@@ -23,7 +23,7 @@ from workflow_manager.engine.qualified import QualifiedExecutions
 from workflow_manager.engine.rows import MachineNames
 from workflow_manager.engine.runner import Runner
 from workflow_manager.engine.schema import SCHEMA
-from workflow_manager.engine.teststate import StateTester
+from workflow_manager.engine.teststate import Invocations, StateTester
 from workflow_manager.engine.versions import Versions
 from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.arns import Arns
@@ -88,12 +88,12 @@ class EmbeddedStepFunctions:
         self._versions = Versions(database, arns, self._runner, self._machines)
         self._machines.publish = self._versions.publish_in
         self._executions = Executions(database, arns, self._runner, self._machines, self._versions)
-        self._qualified = QualifiedExecutions(database, arns, self._machines, self._versions, self._executions)
         self._activities = Activities(database, arns, self._runner, long_poll_seconds)
         self._calls = Calls(database, arns, self._runner, self._versions, self._activities, integrations)
-        self._tester = StateTester(arns, limits or Limits(), clock.now, self._calls.invoke)
         self._listeners: list[Listener] = []
         self._background: list[asyncio.Task[None]] = []
+        self._qualified = QualifiedExecutions(database, arns, self._machines, self._versions, self._executions)
+        self._tester = StateTester(arns, limits or Limits(), clock.now, Invocations(integrations).invoke)
         database.before_commit(self._activities.match)
 
     async def start(self) -> None:

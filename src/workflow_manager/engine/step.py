@@ -78,16 +78,16 @@ def _take(draft: Draft, stimulus: Stimulus) -> None:
 
 def _start(draft: Draft, start: Start) -> None:
     execution, program = draft.execution, draft.program
-    details = {
-        "input": execution.input.text,
-        "inputDetails": {"truncated": False},
-        "roleArn": execution.role_arn,
-    }
-    if start.alias_arn is not None:
-        details["stateMachineAliasArn"] = start.alias_arn
-    if start.version_arn is not None:
-        details["stateMachineVersionArn"] = start.version_arn
-    draft.emit(0, "ExecutionStarted", details)
+    draft.emit(
+        0,
+        "ExecutionStarted",
+        {
+            "input": execution.input.text,
+            "inputDetails": {"truncated": False},
+            "roleArn": execution.role_arn,
+            **start.arns,
+        },
+    )
     root = Frame(ROOT, -1, 0, program.graphs[0].start_at, execution.input)
     draft.add(root)
     draft.ready.append(root)

@@ -17,6 +17,12 @@ class Start:
     version_arn: str | None = None
     alias_arn: str | None = None
 
+    @property
+    def arns(self) -> dict[str, str]:
+        """As the ExecutionStarted event tells them."""
+        told = {"stateMachineAliasArn": self.alias_arn, "stateMachineVersionArn": self.version_arn}
+        return {name: arn for name, arn in told.items() if arn is not None}
+
 
 @dataclass(frozen=True, slots=True)
 class Continue:

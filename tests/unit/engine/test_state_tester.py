@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -9,8 +10,8 @@ import pytest
 
 from workflow_manager.asl.program import TaskResource
 from workflow_manager.engine.draft import Limits
-from workflow_manager.engine.integrations import IntegrationFailed
-from workflow_manager.engine.teststate import StateTester
+from workflow_manager.engine.integrations import IntegrationCall, IntegrationFailed
+from workflow_manager.engine.teststate import Invocations, StateTester, evaluation
 from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.arns import Arns
 from workflow_manager.stepfunctions.errors import (
@@ -270,6 +271,50 @@ async def test_what_a_call_fails_with_is_the_states_error() -> None:
     answered = await answer({**TASK, "Catch": catch}, {"p": 5}, role_arn=ROLE)
 
     assert (answered.status, answered.error, answered.next_state) == ("CAUGHT_ERROR", "Lambda.Boom", "C")
+
+
+async def test_a_call_may_take_as_long_as_the_state_allows() -> None:
+    async def never(_resource: TaskResource, _arguments: str) -> str:
+        await asyncio.Event().wait()
+        return "{}"
+
+    async def at_once(definition: Any) -> t.TestStateOutput:
+        return await answer(definition, invoke=never, role_arn=ROLE)
+
+    catch = [{"ErrorEquals": ["States.Timeout"], "Next": "C"}]
+    timeout = {"QueryLanguage": "JSONata", "TimeoutSeconds": 1}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluation, "LONGEST_SECONDS", 0.01)
+        answered = await at_once({**TASK, **timeout, "Catch": catch})
+
+    assert (answered.status, answered.error, answered.cause) == ("CAUGHT_ERROR", "States.Timeout", None)
+
+
+class Service:
+    """An integration that starts executions, fails, or breaks."""
+
+    actions = ("startExecution", "break")
+
+    async def invoke(self, call: IntegrationCall, /) -> str:
+        if call.action == "break":
+            raise ZeroDivisionError
+        raise IntegrationFailed("Sfn.InvalidArnException", call.arguments)
+
+
+@pytest.mark.parametrize(
+    ("resource", "error"),
+    [
+        ("arn:aws:states:::aws-sdk:sfn:startExecution", "Sfn.InvalidArnException"),
+        ("arn:aws:states:::states:startExecution", "StepFunctions.InvalidArnException"),
+        ("arn:aws:states:::aws-sdk:sfn:break", "States.TaskFailed"),
+        ("arn:aws:states:::aws-sdk:sfn:nope", "States.TaskFailed"),
+        (LAMBDA, "States.TaskFailed"),
+    ],
+)
+async def test_calls_go_to_the_integrations_of_executions(resource: str, error: str) -> None:
+    invoke = Invocations({"aws-sdk:sfn": Service()}).invoke
+
+    assert (await answer({**TASK, "Resource": resource}, invoke=invoke, role_arn=ROLE)).error == error
 
 
 # ------------------------------------------------------------------------------------------- the context object

@@ -31,12 +31,17 @@ from workflow_manager.engine.data import Data, text_of
 from workflow_manager.engine.teststate.request import Trial, check_failure_count
 from workflow_manager.stepfunctions import types as t
 
+LONGEST_SECONDS = 300
+"""How long a trial may take (API reference, TestState)."""
 EXCEEDED_CAUSE = "The specified tolerated failure threshold was exceeded"
 
 
 @dataclass(slots=True)
 class Attempt:
-    """A trial under way. ``seen`` gathers what the inspection tells; ``assigned`` what the state put into variables."""
+    """A trial under way. ``seen`` gathers what the inspection tells; ``assigned`` what the state put into variables.
+
+    ``timeout_seconds`` is how long a Task's call may take.
+    """
 
     trial: Trial
     env: Env
@@ -44,6 +49,7 @@ class Attempt:
     seen: t.InspectionData = field(default_factory=t.InspectionData)
     assigned: dict[str, Any] = field(default_factory=dict)
     next_state: str | None = None
+    timeout_seconds: float = LONGEST_SECONDS
 
     @property
     def state(self) -> State:
@@ -100,9 +106,12 @@ def _task(attempt: Attempt, state: Any) -> Json:
         attempt.seen.after_arguments = text_of(value)
     else:
         attempt.seen.after_parameters = text_of(value)
-    for expression in (state.timeout_seconds, state.heartbeat_seconds, state.credentials):
+    raw = attempt.trial.input.value
+    if state.timeout_seconds is not None:
+        attempt.timeout_seconds = min(state.timeout_seconds(raw, env), LONGEST_SECONDS)
+    for expression in (state.heartbeat_seconds, state.credentials):
         if expression is not None:
-            expression(attempt.trial.input.value, env)
+            expression(raw, env)
     return value
 
 

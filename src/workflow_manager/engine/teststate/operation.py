@@ -42,9 +42,12 @@ class StateTester:
         try:
             work = evaluation.before_work(attempt)
             if isinstance(trial.state, TaskState) and trial.mock is None:
-                work = from_text(await self._invoke(trial.state.resource, text_of(work)))
+                async with asyncio.timeout(attempt.timeout_seconds):
+                    work = from_text(await self._invoke(trial.state.resource, text_of(work)))
         except IntegrationFailed as failure:
             answer = evaluation.failed(attempt, failure.error, failure.cause)
+        except TimeoutError:
+            answer = evaluation.failed(attempt, "States.Timeout", None)
         except (Failure, StateFailed) as failure:
             answer = evaluation.failed(attempt, failure.error, failure.cause)
         else:
