@@ -15,6 +15,7 @@ from workflow_manager.engine.pages import page_of, page_token
 from workflow_manager.engine.versions import Versions
 from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.arns import Arns, ParsedArn, parse
+from workflow_manager.stepfunctions.errors import StateMachineTypeNotSupported
 
 
 class QualifiedExecutions:
@@ -44,6 +45,8 @@ class QualifiedExecutions:
     def _of_qualifier(
         self, request: t.ListExecutionsInput, machine: Machine, parsed: ParsedArn
     ) -> t.ListExecutionsOutput:
+        if machine.type == "EXPRESS":
+            raise StateMachineTypeNotSupported("This operation is not supported by this type of state machine")
         limit, before = page_of(request.max_results, request.next_token, int)
         column, value = ("version", parsed.version) if parsed.version is not None else ("alias", parsed.alias)
         rows = self._database.read(

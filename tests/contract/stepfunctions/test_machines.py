@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from embedded_world import ARN, PASS, ROLE, WAIT, World
 
+from workflow_manager.engine import versions
 from workflow_manager.stepfunctions import errors
 from workflow_manager.stepfunctions import types as t
 
@@ -213,3 +214,27 @@ async def test_the_executions_of_a_version_and_of_an_alias(any_world: World) -> 
     assert (await listed(version, status_filter="RUNNING")).executions == []
     with pytest.raises(errors.StateMachineDoesNotExist):
         await listed(f"{machine}:7")
+
+
+async def test_a_machine_has_as_many_aliases_and_versions_as_it_may(
+    any_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(versions, "MAX_ALIASES", 1)
+    monkeypatch.setattr(versions, "MAX_VERSIONS", 1)
+    machine = await any_world.machine(PASS)
+    publish = t.PublishStateMachineVersionInput(state_machine_arn=machine)
+    version = (await any_world.api.publish_state_machine_version(publish)).state_machine_version_arn
+    routes = [t.RoutingConfigurationListItem(state_machine_version_arn=version, weight=100)]
+    await any_world.api.create_state_machine_alias(
+        t.CreateStateMachineAliasInput(name="a", routing_configuration=routes)
+    )
+    await any_world.api.update_state_machine(
+        t.UpdateStateMachineInput(state_machine_arn=machine, definition=definition(WAIT))
+    )
+
+    with pytest.raises(errors.ServiceQuotaExceededException):
+        await any_world.api.create_state_machine_alias(
+            t.CreateStateMachineAliasInput(name="b", routing_configuration=routes)
+        )
+    with pytest.raises(errors.ServiceQuotaExceededException):
+        await any_world.api.publish_state_machine_version(publish)
