@@ -206,6 +206,15 @@ async def test_a_state_that_fails_assigns_nothing() -> None:
     assert told(answered)["variables"] == {"a": 1}
 
 
+async def test_data_that_nests_too_deeply_fails_the_state() -> None:
+    async def deep(_resource: TaskResource, _arguments: str) -> str:
+        raise RecursionError  # as whoever walks such data would
+
+    answered = await answer(TASK, invoke=deep, role_arn=ROLE)
+
+    assert (answered.status, answered.error) == ("FAILED", "States.Runtime")
+
+
 # ------------------------------------------------------------------------------------------- errors
 
 RETRY = [

@@ -40,21 +40,27 @@ class StateTester:
         await _check_mock(trial)
         attempt = Attempt(trial, self._env(trial, request.context), self._limits.payload_bytes)
         try:
+            answer = await self._tried(attempt)
+        except RecursionError:  # the data is: definitions are held to a depth when they are compiled
+            answer = evaluation.failed(attempt, "States.Runtime", "The data of the state is nested too deeply.")
+        if request.inspection_level in ("DEBUG", "TRACE"):
+            answer.inspection_data = attempt.inspection()
+        return answer
+
+    async def _tried(self, attempt: Attempt) -> t.TestStateOutput:
+        trial = attempt.trial
+        try:
             work = evaluation.before_work(attempt)
             if isinstance(trial.state, TaskState) and trial.mock is None:
                 async with asyncio.timeout(attempt.timeout_seconds):
                     work = from_text(await self._invoke(trial.state.resource, text_of(work)))
         except IntegrationFailed as failure:
-            answer = evaluation.failed(attempt, failure.error, failure.cause)
+            return evaluation.failed(attempt, failure.error, failure.cause)
         except TimeoutError:
-            answer = evaluation.failed(attempt, "States.Timeout", None)
+            return evaluation.failed(attempt, "States.Timeout", None)
         except (Failure, StateFailed) as failure:
-            answer = evaluation.failed(attempt, failure.error, failure.cause)
-        else:
-            answer = evaluation.finish(attempt, work)
-        if request.inspection_level in ("DEBUG", "TRACE"):
-            answer.inspection_data = attempt.inspection()
-        return answer
+            return evaluation.failed(attempt, failure.error, failure.cause)
+        return evaluation.finish(attempt, work)
 
     def _env(self, trial: Trial, context: str | None) -> Env:
         given = given_context(context) if context is not None else None
