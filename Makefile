@@ -64,6 +64,11 @@ bench: dev ## Measure the hot paths; see bench/README.md
 	$(BIN)/python bench/engine.py
 	$(BIN)/python bench/list_workflows.py
 
+.PHONY: mutations
+mutations: dev ## Break every valid definition in 400 places, and see each run or be refused for that place
+	WFM_MUTATIONS=400 $(BIN)/python -m pytest -q tests/unit/engine/test_mutations.py
+	WFM_MUTATIONS=40 $(BIN)/python -m pytest -q tests/unit/engine/test_state_tester_anywhere.py
+
 lock: dev ## Resolve the dependencies anew into the lock files
 	$(BIN)/uv pip compile -q --no-emit-index-url --generate-hashes --universal --python-version 3.11 pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile -q --no-emit-index-url --generate-hashes --universal --python-version 3.11 pyproject.toml \

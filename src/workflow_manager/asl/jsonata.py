@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NoReturn, TypeAlias
@@ -18,7 +19,7 @@ from .jsonata_functions import scope, table
 from .jsonata_parser import Expression, JsonataError, parse
 from .jsonata_values import UNDEFINED, JsonataFault, Value
 from .jsontext import from_text, to_text
-from .program import Env, Expr, Failure, Json
+from .program import ABSENT, Env, Expr, Failure, Json
 from .templates import constant
 from .timestamps import parse_seconds
 
@@ -109,12 +110,18 @@ def evaluate(parsed: Expression, data: Value, bindings: Mapping[str, Value], env
     return _plain(Evaluation(env).run(parsed.tree, data, FUNCTIONS, bindings))
 
 
+_MAY_ASK_FOR_CONTEXT = re.compile(r"context|\$states(?!\s*\.\s*(?:input|result|errorOutput)\b)")
+"""Also whatever takes $states as a whole. The context object is made only where it may be wanted: it is made each time."""
+
+
 def _evaluation(parsed: Expression, text: str, field: str, accepts: Accepts | None) -> Expr:
-    with_context = "context" in text
+    with_context = _MAY_ASK_FOR_CONTEXT.search(text) is not None
     tree = parsed.tree
 
     def evaluate_in_state(_data: Json, env: Env) -> Json:
-        states = {"input": env.input, "result": env.result}
+        states = {"input": env.input}
+        if env.result is not ABSENT:
+            states["result"] = env.result
         if env.error_output is not None:
             states["errorOutput"] = env.error_output
         if with_context:

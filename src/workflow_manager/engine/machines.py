@@ -35,6 +35,8 @@ from workflow_manager.stepfunctions.errors import (
 FORBIDDEN_IN_NAMES = re.compile(r"[\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]")
 """API reference, CreateStateMachine: what a name must not contain."""
 MAX_TAGS = 50
+LABEL_FAULTS = ("Label cannot ", "Label contains ")
+"""How the messages begin that say what is wrong with a Map's Label (asl/compiler.py)."""
 
 
 class Settings(msgspec.Struct, omit_defaults=True):
@@ -144,7 +146,7 @@ class Machines:
         try:
             program = compile(definition, state_machine_type="EXPRESS" if kind == "EXPRESS" else "STANDARD")
         except Refused as refused:
-            raise InvalidDefinition(f"Invalid State Machine Definition: '{refused}'") from None
+            raise invalid_definition(refused.diagnostics, definition) from None
         lacking = self._lacking(program, kind)
         if lacking:
             raise InvalidDefinition(f"Invalid State Machine Definition: '{Refused(lacking)}'")
@@ -195,7 +197,8 @@ class Machines:
         def write(batch: Batch) -> t.CreateStateMachineOutput:
             there = self.by_name(request.name)
             if there is not None:
-                if (there.type, there.settings) == (kind, settings) and self._same(there, request.definition):
+                alike = (there.type, _plain(there.settings)) == (kind, _plain(settings))
+                if alike and self._same(there, request.definition):
                     return t.CreateStateMachineOutput(
                         state_machine_arn=there.arn,
                         creation_date=there.created,
@@ -261,7 +264,7 @@ class Machines:
         )
         if all(value is None for value in changed):
             raise MissingRequiredParameter(
-                "Either the definition, the role ARN, the LoggingConfiguration, the EncryptionConfiguration "
+                "Either the definition, the role ARN, the LoggingConfiguration, "
                 "or the TracingConfiguration must be specified"
             )
         check_logging(request.logging_configuration)
@@ -323,7 +326,6 @@ class Machines:
             type="EXPRESS" if machine.type == "EXPRESS" else "STANDARD",
             creation_date=machine.created,
             revision_id=machine.revision,
-            encryption_configuration=machine.settings.encryption,
             **self._described(machine, machine.definition),
         )
 
@@ -340,13 +342,14 @@ class Machines:
             role_arn=role_arn,
             update_date=machine.updated,
             revision_id=machine.revision if current else None,
-            encryption_configuration=machine.settings.encryption or t.EncryptionConfiguration(type="AWS_OWNED_KEY"),
             **self._described(machine, definition),
         )
 
     def _described(self, machine: Machine, definition: int) -> dict[str, Any]:
-        references = self._runner.program(definition).variable_references
+        program = self._runner.program(definition)
+        references = program.variable_references
         return {
+            "encryption_configuration": machine.settings.encryption or _default_encryption(program),
             "logging_configuration": _logging(machine.settings.logging),
             "tracing_configuration": machine.settings.tracing or t.TracingConfiguration(enabled=False),
             "variable_references": {state: list(names) for state, names in references.items()} or None,
@@ -415,6 +418,17 @@ class Machines:
         return t.ListTagsForResourceOutput(tags=[t.Tag(key=key, value=value) for key, value in rows])
 
 
+def invalid_definition(diagnostics: list[Diagnostic], definition: str) -> InvalidDefinition:
+    """The error for a definition that was refused, in the words of the recordings.
+
+    They have a form of their own for a Map's Label, without its place; everything else reads "CODE: message at location".
+    """
+    errors = [diagnostic for diagnostic in diagnostics if diagnostic.severity == "ERROR"]
+    if errors and all(error.message.startswith(LABEL_FAULTS) for error in errors):
+        return InvalidDefinition(f"Error=ValueError Args={[errors[0].message]!r} in definition '{definition}'.")
+    return InvalidDefinition(f"Invalid State Machine Definition: '{Refused(diagnostics)}'")
+
+
 def check_name(name: str) -> None:
     """Raises InvalidName."""
     if FORBIDDEN_IN_NAMES.search(name):
@@ -425,6 +439,28 @@ def check_logging(logging: t.LoggingConfiguration | None) -> None:
     """Raises InvalidLoggingConfiguration."""
     if logging is not None and logging.level not in (None, "OFF") and len(logging.destinations or []) != 1:
         raise InvalidLoggingConfiguration("Invalid Logging Configuration: Must specify exactly one Log Destination.")
+
+
+def _plain(settings: Settings) -> Settings:
+    """Settings that say what is so anyway are as good as none: CreateStateMachine is idempotent for them."""
+    logging, tracing, encryption = settings.logging, settings.tracing, settings.encryption
+    return Settings(
+        None if logging is None or _logging(logging) == _logging(None) else _logging(logging),
+        None if tracing is None or not tracing.enabled else tracing,
+        None if encryption is None or encryption.type == "AWS_OWNED_KEY" else encryption,
+    )
+
+
+def _default_encryption(program: Program) -> t.EncryptionConfiguration | None:
+    """What is told of the encryption where none was asked for.
+
+    AWS has told it since the year in which variables and JSONata came; what was recorded before has none. Both are right by
+    the API's model, where the member is optional, so that definitions which use neither are described as they always were.
+    """
+    recent = program.variable_references or any(
+        state.jsonata or state.assign is not None for graph in program.graphs for state in graph.states.values()
+    )
+    return t.EncryptionConfiguration(type="AWS_OWNED_KEY") if recent else None
 
 
 def _logging(given: t.LoggingConfiguration | None) -> t.LoggingConfiguration:
@@ -445,9 +481,12 @@ def check_role(arn: str) -> None:
 def tag_rows(tags: list[t.Tag] | None) -> list[tuple[str, str]]:
     """(key, value) rows. Raises ValidationException, TooManyTags."""
     rows = []
-    for tag in tags or []:
+    for number, tag in enumerate(tags or [], 1):
         if tag.key is None:
-            raise ValidationException("Invalid tag: a key is needed")
+            raise ValidationException(
+                f"1 validation error detected: Value null at 'tags.{number}.member.key' failed to satisfy constraint: "
+                "Member must not be null"
+            )
         rows.append((tag.key, tag.value or ""))
     if len(rows) > MAX_TAGS:
         raise TooManyTags(f"A resource has at most {MAX_TAGS} tags")

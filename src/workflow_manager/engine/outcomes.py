@@ -10,6 +10,7 @@ from workflow_manager.asl.program import (
     ChoiceState,
     Env,
     Failure,
+    Json,
     MapState,
     ParallelState,
     PassState,
@@ -207,7 +208,7 @@ def fail(draft: Draft, frame: Frame, error: str | None, cause: str | None, *, in
         if inside:
             kind = "MapStateFailed" if isinstance(state, MapState) else "ParallelStateFailed"
             frame.last_event = draft.emit(frame.last_event, kind)
-        catcher = next((c for c in state.catch if _matches(c.error_equals, error)), None)
+        catcher = next((c for c in state.catch if matches(c.error_equals, error)), None)
         if catcher is not None:
             try:
                 _catch(draft, frame, state, catcher, error, cause)
@@ -218,7 +219,7 @@ def fail(draft: Draft, frame: Frame, error: str | None, cause: str | None, *, in
     fail_frame(draft, frame, error, cause)
 
 
-def _matches(names: tuple[str, ...], error: str | None) -> bool:
+def matches(names: tuple[str, ...], error: str | None) -> bool:
     """Whether an ErrorEquals matches (ASL, "Error representation" and "Predefined error codes")."""
     if error is not None and error in names:
         return True
@@ -236,7 +237,7 @@ def _retrier(frame: Frame, retriers: tuple[Retrier, ...], error: str | None) -> 
     if error == "States.Runtime":
         return None
     for index, retrier in enumerate(retriers):
-        if _matches(retrier.error_equals, error):
+        if matches(retrier.error_equals, error):
             made = frame.retries[index] if frame.retries is not None else 0
             if made >= retrier.max_attempts:
                 return None
@@ -279,24 +280,35 @@ def _catch(
     error: str | None,
     cause: str | None,
 ) -> None:
-    caught: dict[str, Any] = {"Error": error if error is not None else ""}
-    if cause is not None or not state.jsonata:
-        caught["Cause"] = cause if cause is not None else ""
     frame.children = None
     frame.items = None
-    if state.jsonata:
-        env = draft.expressions(frame)
-        env.error_output = caught
-        assigned = catcher.assign(None, env) if catcher.assign is not None else None
-        output = Data(catcher.output(None, env)) if catcher.output is not None else Data(caught)
-        if assigned is not None:
-            assign(frame, assigned)
-    else:
-        if catcher.assign is not None:
-            assign(frame, catcher.assign(caught, draft.expressions(frame)))
-        output = Data(caught if catcher.result_path is None else catcher.result_path(frame.input.value, caught))
+    made, assigned = caught(state, catcher, error, cause, frame.input.value, draft.expressions(frame))
+    if assigned is not None:
+        assign(frame, assigned)
+    output = Data(made)
     exit_state(draft, frame, output, catcher.next)
     draft.ready.append(frame)
+
+
+def caught(
+    state: TaskState | ParallelState | MapState,
+    catcher: Catcher,
+    error: str | None,
+    cause: str | None,
+    raw_input: Json,
+    env: Env,
+) -> tuple[Json, dict[str, Any] | None]:
+    """What a catcher makes of an error: the output, and what it assigns. Raises Failure."""
+    error_output: dict[str, Any] = {"Error": error if error is not None else ""}
+    if cause is not None or not state.jsonata:
+        error_output["Cause"] = cause if cause is not None else ""
+    if state.jsonata:
+        env.error_output = error_output
+        assigned = catcher.assign(None, env) if catcher.assign is not None else None
+        return (error_output if catcher.output is None else catcher.output(None, env)), assigned
+    assigned = catcher.assign(error_output, env) if catcher.assign is not None else None
+    output = error_output if catcher.result_path is None else catcher.result_path(raw_input, error_output)
+    return output, assigned
 
 
 def fail_frame(draft: Draft, frame: Frame, error: str | None, cause: str | None) -> None:

@@ -129,7 +129,8 @@ class Runner:
             data,
             parent,
         )
-        effects = step(self.program(machine.definition), execution, Start(), self._env(now))
+        arns = [machine.arns.state_machine(machine.name, part) if part is not None else None for part in qualifier]
+        effects = step(self.program(machine.definition), execution, Start(*arns), self._env(now))
         outcome = effects.outcome
         batch.execute(
             "INSERT INTO execution VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",

@@ -19,9 +19,11 @@ from workflow_manager.engine.executions import Executions
 from workflow_manager.engine.integrations import Integration
 from workflow_manager.engine.machines import Machines
 from workflow_manager.engine.own_api import SERVICE, OwnApi
+from workflow_manager.engine.qualified import QualifiedExecutions
 from workflow_manager.engine.rows import MachineNames
 from workflow_manager.engine.runner import Runner
 from workflow_manager.engine.schema import SCHEMA
+from workflow_manager.engine.teststate import Invocations, StateTester
 from workflow_manager.engine.versions import Versions
 from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.arns import Arns
@@ -90,6 +92,8 @@ class EmbeddedStepFunctions:
         self._calls = Calls(database, arns, self._runner, self._versions, self._activities, integrations)
         self._listeners: list[Listener] = []
         self._background: list[asyncio.Task[None]] = []
+        self._qualified = QualifiedExecutions(database, arns, self._machines, self._versions, self._executions)
+        self._tester = StateTester(arns, limits or Limits(), clock.now, Invocations(integrations).invoke)
         database.before_commit(self._activities.match)
 
     async def start(self) -> None:
@@ -242,7 +246,7 @@ class EmbeddedStepFunctions:
 
     @_answered
     async def list_executions(self, request: t.ListExecutionsInput, /) -> t.ListExecutionsOutput:
-        return self._executions.listed(request)
+        return self._qualified.listed(request)
 
     @_answered
     async def get_execution_history(self, request: t.GetExecutionHistoryInput, /) -> t.GetExecutionHistoryOutput:
@@ -334,8 +338,9 @@ class EmbeddedStepFunctions:
     async def start_sync_execution(self, _: t.StartSyncExecutionInput, /) -> t.StartSyncExecutionOutput:
         raise _lacking("StartSyncExecution")
 
-    async def test_state(self, _: t.TestStateInput, /) -> t.TestStateOutput:  # noqa: PT019 - not a test
-        raise _lacking("TestState")
+    @_answered
+    async def test_state(self, request: t.TestStateInput, /) -> t.TestStateOutput:
+        return await self._tester.test(request)
 
     async def update_map_run(self, _: t.UpdateMapRunInput, /) -> t.UpdateMapRunOutput:
         raise _lacking("UpdateMapRun")

@@ -53,7 +53,7 @@ def step(program: Program, execution: Execution, stimulus: Stimulus, env: StepEn
 def _take(draft: Draft, stimulus: Stimulus) -> None:
     match stimulus:
         case Start():
-            _start(draft)
+            _start(draft, stimulus)
         case Continue():
             draft.effects.timers[ROOT, "continue"] = None
             ready = [frame.id for frame in draft.execution.frames.values() if frame.phase is Phase.READY]
@@ -76,7 +76,7 @@ def _take(draft: Draft, stimulus: Stimulus) -> None:
             assert_never(stimulus)
 
 
-def _start(draft: Draft) -> None:
+def _start(draft: Draft, start: Start) -> None:
     execution, program = draft.execution, draft.program
     draft.emit(
         0,
@@ -85,6 +85,7 @@ def _start(draft: Draft) -> None:
             "input": execution.input.text,
             "inputDetails": {"truncated": False},
             "roleArn": execution.role_arn,
+            **start.arns,
         },
     )
     root = Frame(ROOT, -1, 0, program.graphs[0].start_at, execution.input)

@@ -12,7 +12,16 @@ from workflow_manager.stepfunctions.history import HistoryEvent
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The execution begins."""
+    """The execution begins. The ARNs are those of the version and the alias it was started by, where there are such."""
+
+    version_arn: str | None = None
+    alias_arn: str | None = None
+
+    @property
+    def arns(self) -> dict[str, str]:
+        """As the ExecutionStarted event tells them."""
+        told = {"stateMachineAliasArn": self.alias_arn, "stateMachineVersionArn": self.version_arn}
+        return {name: arn for name, arn in told.items() if arn is not None}
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,9 @@ JAVA_NAMES = {
     "boolean": "a Boolean",
 }
 
+ENUM_ORDERS = {"ExecutionStatus": ("SUCCEEDED", "TIMED_OUT", "PENDING_REDRIVE", "ABORTED", "FAILED", "RUNNING")}
+"""Shape -> its values in the order in which AWS writes them, where that is not the model's."""
+
 Check: TypeAlias = tuple[str, Callable[[Any], bool]]
 """Name of a request's member in JSON, and whether a value of it will do."""
 
@@ -128,7 +131,7 @@ def _shape(name: str) -> Shape:
         least=model.get("min"),
         most=model.get("max"),
         pattern=model.get("pattern"),
-        enum=tuple(model.get("enum", ())),
+        enum=ENUM_ORDERS.get(name) or tuple(model.get("enum", ())),
         sensitive=model.get("sensitive", False),
         required=tuple(model.get("required", ())),
         members={member: _shape(target["shape"]) for member, target in model.get("members", {}).items()},
