@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from workflow_manager.asl.program import TaskState
 from workflow_manager.database import Batch, Database, DatabaseUnavailable
 from workflow_manager.engine.activities import Activities
 from workflow_manager.engine.data import Data, text_of
@@ -95,14 +96,29 @@ class Calls:
         if waiting is None or at is None or at.task is None:
             return
         state = self._runner.program(waiting.definition).graphs[at.graph].states[at.state]
-        parsed = getattr(state, "resource").pattern == "sync:2"  # noqa: B009 - a Task, since it has a task
-        described = _described(execution, outcome, stop, parsed=parsed)
+        assert isinstance(state, TaskState)  # since it has a task
+        described = _described(execution, outcome, stop, parsed=state.resource.pattern == "sync:2")
+        if state.credentials is not None or execution.redrive_count:
+            # recorded from AWS: where it asks another account's DescribeExecution there is more than in the event of its own
+            described |= self._redrivable(execution, outcome, stop)
         stimulus: Stimulus
         if outcome.status == "SUCCEEDED":
             stimulus = TaskSucceeded(frame, event, text_of(described))
         else:
             stimulus = TaskFailed(frame, event, "States.TaskFailed", text_of(described))
         self._runner.take(batch, parent, stimulus)
+
+    def _redrivable(self, execution: Execution, outcome: Outcome, stop: float) -> dict[str, Any]:
+        """What DescribeExecution says of the ended execution's redrives."""
+        count, date = execution.redrive_count or 0, execution.redrive_date
+        why = self._runner.not_redrivable(execution.id, outcome.status, stop, count)
+        described: dict[str, Any] = {"RedriveCount": count}
+        if date is not None:
+            described["RedriveDate"] = int(date * 1000)
+        described["RedriveStatus"] = "REDRIVABLE" if why is None else "NOT_REDRIVABLE"
+        if why is not None:
+            described["RedriveStatusReason"] = why
+        return described
 
     # ------------------------------------------------------------------------------------------ nested executions
 

@@ -150,6 +150,7 @@ class Execution:
         "next_frame",
         "parent",
         "redrive_count",
+        "redrive_date",
         "role_arn",
         "start_date",
         "timeout_at",
@@ -181,7 +182,8 @@ class Execution:
         self.last_event = 0
         self.next_frame = 1
         self.timeout_at: float | None = None
-        self.redrive_count = 0
+        self.redrive_count: int | None = 0  # None of an Express execution, which has none
+        self.redrive_date: float | None = None
         self.frames: dict[int, Frame] = {}
 
 

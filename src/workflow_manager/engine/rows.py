@@ -44,13 +44,13 @@ class LiveExecutions:
 
     def _load(self, execution_id: int) -> Execution | None:
         rows = self._query(
-            "SELECT machine, name, role_arn, definition, start, input, parent FROM execution "
-            "WHERE id = ? AND status = 'RUNNING'",
+            "SELECT machine, name, role_arn, definition, start, input, parent, count, date FROM execution "
+            "LEFT JOIN redrive ON execution = id WHERE id = ? AND status = 'RUNNING'",
             (execution_id,),
         )
         if not rows:
             return None
-        machine, name, role_arn, definition, start, text, parent = rows[0]
+        machine, name, role_arn, definition, start, text, parent, redrives, redriven = rows[0]
         machine_name = self._machine_names.name_of(machine)
         execution = Execution(
             execution_id,
@@ -64,6 +64,7 @@ class LiveExecutions:
             Data(text=text),
             msgspec.json.decode(parent, type=tuple[int, int, int]) if parent is not None else None,
         )
+        execution.redrive_count, execution.redrive_date = redrives or 0, redriven
         first, beyond = execution_id << SHIFT, (execution_id + 1) << SHIFT
         asides = dict(self._query("SELECT key, body FROM aside WHERE key >= ? AND key < ?", (first, beyond)))
         for key, body in self._query("SELECT key, body FROM frame WHERE key >= ? AND key < ?", (first, beyond)):
@@ -91,6 +92,7 @@ class LiveExecutions:
             self._cache.pop(execution.id, None)
             if not fresh:
                 self._delete(batch, execution.id)
+            self._write_remains(batch, base, effects)
             return
         execution.last_event = effects.last_event
         execution.next_frame = effects.next_frame
@@ -119,6 +121,15 @@ class LiveExecutions:
                     "DELETE FROM timer WHERE execution = ? AND frame = ? AND kind = ?", (execution.id, frame_id, kind)
                 )
         self._keep(execution)
+
+    @staticmethod
+    def _write_remains(batch: Batch, base: int, effects: Effects) -> None:
+        """Keep what a redrive begins with."""
+        for frame_id, frame in effects.remains.items():
+            body = pack(frame, effects.last_event, effects.next_frame)
+            batch.execute("INSERT OR REPLACE INTO frame VALUES (?, ?)", (base + frame_id, body))
+            if frame.children is not None:
+                batch.execute("INSERT OR REPLACE INTO aside VALUES (?, ?)", (base + frame_id, pack_aside(frame)))
 
     @staticmethod
     def _delete(batch: Batch, execution_id: int) -> None:

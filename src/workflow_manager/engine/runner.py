@@ -22,11 +22,14 @@ from workflow_manager.database import Batch, Database
 from workflow_manager.engine.data import Data
 from workflow_manager.engine.draft import Limits, StepEnv
 from workflow_manager.engine.frames import Execution, TaskWait
+from workflow_manager.engine.redriving import CLIENT_TOKEN_SECONDS, REDRIVABLE, not_redrivable
 from workflow_manager.engine.rows import LiveExecutions, MachineNames
+from workflow_manager.engine.schema import SHIFT
 from workflow_manager.engine.step import step
 from workflow_manager.engine.stimuli import (
     Effects,
     Outcome,
+    Redrive,
     Start,
     Stimulus,
     Stop,
@@ -34,7 +37,7 @@ from workflow_manager.engine.stimuli import (
     TimerFired,
 )
 from workflow_manager.stepfunctions.changes import StatusChange
-from workflow_manager.stepfunctions.errors import ExecutionAlreadyExists
+from workflow_manager.stepfunctions.errors import ExecutionAlreadyExists, ExecutionNotRedrivable
 
 if TYPE_CHECKING:
     from workflow_manager.clock import Clock
@@ -319,6 +322,50 @@ class Runner:
 
     def stop(self, batch: Batch, execution_id: int, error: str | None, cause: str | None) -> bool:
         return self.take(batch, execution_id, Stop(error, cause))
+
+    # ------------------------------------------------------------------------------------------ redriving
+
+    def redrive(self, batch: Batch, execution_id: int, token: str | None) -> float:
+        """Run an ended execution again from where it did not succeed; the date of the redrive. Raises ExecutionNotRedrivable.
+
+        The same client token within its time is answered as it was the first time.
+        """
+        now = self.now()
+        ((status, stop, count, date, before),) = batch.execute(
+            "SELECT status, stop, coalesce(count, 0), date, token FROM execution LEFT JOIN redrive ON execution = id "
+            "WHERE id = ?",
+            (execution_id,),
+        ).fetchall()
+        if token is not None and token == before and now - date < CLIENT_TOKEN_SECONDS:
+            return float(date)
+        why = self.not_redrivable(execution_id, status, stop, count)
+        if why is not None:
+            raise ExecutionNotRedrivable(why)
+        batch.execute(
+            "UPDATE execution SET status = 'RUNNING', stop = NULL, output = NULL, error = NULL, cause = NULL WHERE id = ?",
+            (execution_id,),
+        )
+        batch.execute("INSERT OR REPLACE INTO redrive VALUES (?, ?, ?, ?)", (execution_id, count + 1, now, token))
+        batch.after_rollback(self._forget)
+        self._work.append((execution_id, Redrive()))
+        execution = self.live.get(execution_id)
+        if self.outbox_wanted and execution is not None:
+            self._tell(batch, execution, None, tracked=None)
+        self._work_off(batch)
+        return now
+
+    def not_redrivable(self, execution_id: int, status: str, stop: float | None, redrives: int) -> str | None:
+        """Why an execution cannot be redriven; None when it can."""
+        last_event = None
+        if status in REDRIVABLE:
+            base = execution_id << SHIFT
+            row = self._query_one(
+                "SELECT last FROM history WHERE key > ? AND key < ? AND EXISTS (SELECT 1 FROM frame WHERE key = ?) "
+                "ORDER BY key DESC LIMIT 1",
+                (base, base + (1 << SHIFT), base),
+            )
+            last_event = int(row[0]) if row is not None else None
+        return not_redrivable(status, stop, self.now(), last_event, self.limits.history_events, redrives)
 
 
 def _uuid() -> str:

@@ -328,8 +328,9 @@ class EmbeddedStepFunctions:
     ) -> t.PublishStateMachineVersionOutput:
         return await self._versions.publish(request)
 
-    async def redrive_execution(self, _: t.RedriveExecutionInput, /) -> t.RedriveExecutionOutput:
-        raise _lacking("RedriveExecution")
+    @_answered
+    async def redrive_execution(self, request: t.RedriveExecutionInput, /) -> t.RedriveExecutionOutput:
+        return await self._executions.redrive(request)
 
     async def start_sync_execution(self, _: t.StartSyncExecutionInput, /) -> t.StartSyncExecutionOutput:
         raise _lacking("StartSyncExecution")
