@@ -11,6 +11,7 @@ import msgspec
 
 from workflow_manager.database import Batch, Database
 from workflow_manager.engine.data import Data
+from workflow_manager.engine.express import NOT_SUPPORTED, Express
 from workflow_manager.engine.machines import Machines, check_name
 from workflow_manager.engine.pages import page_of, page_token
 from workflow_manager.engine.runner import Runner
@@ -22,6 +23,7 @@ from workflow_manager.stepfunctions.errors import (
     ExecutionDoesNotExist,
     InvalidExecutionInput,
     InvalidToken,
+    StateMachineTypeNotSupported,
     ValidationException,
 )
 from workflow_manager.stepfunctions.history import HistoryEvent
@@ -35,12 +37,15 @@ _json = msgspec.json.Decoder().decode
 
 
 class Executions:
-    def __init__(self, database: Database, arns: Arns, runner: Runner, machines: Machines, versions: Versions) -> None:
+    def __init__(
+        self, database: Database, arns: Arns, runner: Runner, machines: Machines, versions: Versions, express: Express
+    ) -> None:
         self._database = database
         self._arns = arns
         self._runner = runner
         self._machines = machines
         self._versions = versions
+        self._express = express
 
     # ------------------------------------------------------------------------------------------ starting
 
@@ -50,7 +55,11 @@ class Executions:
         text = request.input if request.input is not None else "{}"
         data = Data(parse_input(text, self._runner.limits.payload_bytes), text)
         machine_arn, trace = request.state_machine_arn, request.trace_header
-        self._versions.resolve(machine_arn)  # so that a batch is not troubled with what is not there
+        machine, _, _ = self._versions.resolve(machine_arn)  # so that a batch is not troubled with what is not there
+        if machine.type == "EXPRESS":
+            run = self._express.prepare(machine, name, data)
+            self._express.begin(run)
+            return t.StartExecutionOutput(execution_arn=run.execution.arn, start_date=run.execution.start_date)
 
         def write(batch: Batch) -> tuple[str, float]:
             machine, version, alias = self._versions.resolve(machine_arn)
@@ -58,6 +67,14 @@ class Executions:
 
         arn, start = await self._database.submit(write)
         return t.StartExecutionOutput(execution_arn=arn, start_date=start)
+
+    async def start_sync(self, request: t.StartSyncExecutionInput) -> t.StartSyncExecutionOutput:
+        name = request.name if request.name is not None else str(uuid.uuid4())
+        check_name(name)
+        text = request.input if request.input is not None else "{}"
+        data = Data(parse_input(text, self._runner.limits.payload_bytes), text)
+        machine, _, _ = self._versions.resolve(request.state_machine_arn)
+        return await self._express.start_sync(machine, name, data, request)
 
     async def stop(self, request: t.StopExecutionInput) -> t.StopExecutionOutput:
         execution_id, *_ = self._find(request.execution_arn)
@@ -141,6 +158,8 @@ class Executions:
                 "redriveFilter is for the executions of a Map Run; it cannot be used with a stateMachineArn"
             )
         machine = self._machines.get(request.state_machine_arn)
+        if machine.type == "EXPRESS":
+            raise StateMachineTypeNotSupported(NOT_SUPPORTED)
         statuses = (request.status_filter,) if request.status_filter is not None else STATUSES
         walks: list[Iterable[tuple[Any, ...]]] = [
             self._database.read(

@@ -77,6 +77,7 @@ class Machines:
         self._query = database.query
         self._query_one = database.query_one
         self._known: dict[str, Machine] = {}
+        runner.logging_of = self.logging_of
         self.publish: Callable[[Batch, Machine, str | None], tuple[str, float]]
         """Set by whoever keeps the versions (versions.py)."""
 
@@ -97,6 +98,12 @@ class Machines:
             if machine is not None:
                 self._known[name] = machine
         return machine if machine is not None and machine.status == "ACTIVE" else None
+
+    def logging_of(self, name: str) -> t.LoggingConfiguration | None:
+        """What a state machine wants logged of its executions, None when nothing."""
+        machine = self.by_name(name)
+        logging = machine.settings.logging if machine is not None else None
+        return logging if logging is not None and logging.level not in (None, "OFF") else None
 
     def _load(self, name: str) -> Machine | None:
         row = self._query_one(
@@ -145,24 +152,19 @@ class Machines:
             program = compile(definition, state_machine_type="EXPRESS" if kind == "EXPRESS" else "STANDARD")
         except Refused as refused:
             raise InvalidDefinition(f"Invalid State Machine Definition: '{refused}'") from None
-        lacking = self._lacking(program, kind)
+        lacking = self._lacking(program)
         if lacking:
             raise InvalidDefinition(f"Invalid State Machine Definition: '{Refused(lacking)}'")
         return program
 
-    def _lacking(self, program: Program, kind: str) -> list[Diagnostic]:
-        lacking = list(unsupported(program, self._services))
-        if kind == "EXPRESS":
-            lacking.append(
-                Diagnostic("UNSUPPORTED_FEATURE", "Express workflows are not supported by the embedded engine", None)
-            )
-        return lacking
+    def _lacking(self, program: Program) -> list[Diagnostic]:
+        return list(unsupported(program, self._services))
 
     def validate(self, request: t.ValidateStateMachineDefinitionInput) -> t.ValidateStateMachineDefinitionOutput:
         kind = request.type or "STANDARD"
         found = diagnose(request.definition, state_machine_type=kind)
         if not any(d.severity == "ERROR" for d in found):
-            found += self._lacking(compile(request.definition, state_machine_type=kind), kind)
+            found += self._lacking(compile(request.definition, state_machine_type=kind))
         if request.severity != "WARNING":
             found = [d for d in found if d.severity == "ERROR"]
         limit = request.max_results or len(found)  # AWS stops at 100; whoever wants that says so

@@ -22,6 +22,7 @@ from workflow_manager.database import Batch, Database
 from workflow_manager.engine.data import Data
 from workflow_manager.engine.draft import Limits, StepEnv
 from workflow_manager.engine.frames import Execution, TaskWait
+from workflow_manager.engine.logs import Destination, tell
 from workflow_manager.engine.redriving import CLIENT_TOKEN_SECONDS, REDRIVABLE, not_redrivable
 from workflow_manager.engine.rows import LiveExecutions, MachineNames
 from workflow_manager.engine.schema import SHIFT
@@ -36,8 +37,10 @@ from workflow_manager.engine.stimuli import (
     TaskCall,
     TimerFired,
 )
+from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.changes import StatusChange
 from workflow_manager.stepfunctions.errors import ExecutionAlreadyExists, ExecutionNotRedrivable
+from workflow_manager.stepfunctions.history import HistoryEvent
 
 if TYPE_CHECKING:
     from workflow_manager.clock import Clock
@@ -71,6 +74,9 @@ class Runner:
         self.on_call: Callable[[Batch, Execution, TaskCall], None] = _nobody
         self.on_withdrawn: Callable[[Batch, Execution, int, TaskWait], None] = _nobody
         self.on_ended: Callable[[Batch, Execution, Outcome, float], None] = _nobody
+        self.logging_of: Callable[[str], t.LoggingConfiguration | None] = _nobody
+        """By state machine's name: what it wants logged, None when nothing."""
+        self.log_destination: Destination | None = None
 
     def open(self) -> None:
         """Read what there is to know at start; its cost does not grow with the executions that wait."""
@@ -247,6 +253,8 @@ class Runner:
                 batch.after_rollback(self._look_at_timers)
         if self.outbox_wanted and (fresh or outcome is not None):
             self._tell(batch, execution, outcome, tracked=tracked)
+        if effects.events and self.logging_of(execution.machine_name) is not None:
+            batch.after_commit(partial(self.log, execution, effects.events))
         if effects.events:  # whoever begins to wait while the batch is being committed is woken too
             batch.after_commit(partial(self._wake, execution.arn))
 
@@ -274,6 +282,12 @@ class Runner:
         )
         batch.execute("INSERT INTO outbox (body) VALUES (?)", (msgspec.msgpack.encode(change),))
         batch.after_commit(self.outbox_filled.set)
+
+    def log(self, execution: Execution, events: list[HistoryEvent]) -> None:
+        """Tell events as the state machine's logging configuration asks for."""
+        config = self.logging_of(execution.machine_name)
+        if config is not None:
+            tell(config, execution, events, self.log_destination)
 
     # ------------------------------------------------------------------------------------------ watching
 
