@@ -80,9 +80,10 @@ class Calls:
         elif call.resource.service == "states" and call.resource.action == "startExecution":
             self._start_nested(batch, execution, call)
         else:
+            arguments = self._runner.payloads.kept(batch, call.arguments)
             batch.execute(
                 "INSERT OR REPLACE INTO invocation VALUES (?, ?, ?, ?, ?, ?)",
-                (execution.id, call.frame, call.scheduled_event, call.resource.arn, call.arguments, call.token),
+                (execution.id, call.frame, call.scheduled_event, call.resource.arn, arguments, call.token),
             )
             batch.after_commit(lambda: self._invoke(execution.id, execution.arn, call))
 
@@ -256,7 +257,8 @@ class Calls:
             if execution is None or at is None:
                 continue
             state: Any = self._runner.program(execution.definition).graphs[at.graph].states[at.state]
-            self._invoke(execution_id, execution.arn, TaskCall(frame, event, state.resource, arguments, token))
+            call = TaskCall(frame, event, state.resource, self._runner.payloads.text(arguments), token)
+            self._invoke(execution_id, execution.arn, call)
 
     async def close(self) -> None:
         for task in self._running:

@@ -130,9 +130,9 @@ class Executions:
             status=status,
             start_date=start,
             stop_date=stop,
-            input=text if included else None,
+            input=self._runner.payloads.text(text) if included else None,
             input_details=details if included else None,
-            output=output if included else None,
+            output=self._runner.payloads.text_or_none(output) if included else None,
             output_details=details if included and output is not None else None,
             error=error,
             cause=cause,
@@ -192,6 +192,7 @@ class Executions:
         execution_id, *_ = self._find(request.execution_arn)
         limit, at = page_of(request.max_results, request.next_token, int)
         events, more = self._page(execution_id, limit, at, reverse=bool(request.reverse_order))
+        self._runner.payloads.resolve(events)
         if request.include_execution_data is False:
             for event in events:
                 if event.details is not None:

@@ -15,6 +15,7 @@ from workflow_manager.asl import Program, compile, diagnose  # noqa: A004 - the 
 from workflow_manager.asl.diagnostics import Diagnostic
 from workflow_manager.asl.support import unsupported
 from workflow_manager.database import Batch, Database
+from workflow_manager.engine.logs import group_of
 from workflow_manager.engine.pages import page_of, page_token
 from workflow_manager.engine.runner import Runner
 from workflow_manager.stepfunctions import types as t
@@ -22,6 +23,7 @@ from workflow_manager.stepfunctions.arns import Arns, parse
 from workflow_manager.stepfunctions.errors import (
     InvalidArn,
     InvalidDefinition,
+    InvalidEncryptionConfiguration,
     InvalidLoggingConfiguration,
     InvalidName,
     MissingRequiredParameter,
@@ -34,6 +36,7 @@ from workflow_manager.stepfunctions.errors import (
 
 FORBIDDEN_IN_NAMES = re.compile(r"[\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]")
 """API reference, CreateStateMachine: what a name must not contain."""
+LOG_GROUP = re.compile(r"arn:[a-z-]+:logs:[a-z0-9-]*:[0-9]*:log-group:[\w./#-]{1,512}(:\*)?")
 MAX_TAGS = 50
 
 
@@ -187,6 +190,7 @@ class Machines:
         check_name(request.name)
         check_role(request.role_arn)
         check_logging(request.logging_configuration)
+        check_encryption(request.encryption_configuration)
         tags = tag_rows(request.tags)
         kind = request.type or "STANDARD"
         program = self.check(request.definition, kind)
@@ -219,6 +223,7 @@ class Machines:
             batch.executemany("INSERT INTO tag VALUES (?, ?, ?)", [(arn, *row) for row in tags])
             self._changes(batch, request.name)
             batch.after_commit(lambda: self._runner.keep_program(definition, program))
+            batch.after_commit(lambda: self._runner.log_to(request.logging_configuration))
             machine = self.get(arn)
             return t.CreateStateMachineOutput(
                 state_machine_arn=arn,
@@ -267,6 +272,7 @@ class Machines:
                 "or the TracingConfiguration must be specified"
             )
         check_logging(request.logging_configuration)
+        check_encryption(request.encryption_configuration)
         if request.role_arn is not None:
             check_role(request.role_arn)
         if request.definition is not None:
@@ -425,8 +431,32 @@ def check_name(name: str) -> None:
 
 def check_logging(logging: t.LoggingConfiguration | None) -> None:
     """Raises InvalidLoggingConfiguration."""
-    if logging is not None and logging.level not in (None, "OFF") and len(logging.destinations or []) != 1:
+    if logging is None:
+        return
+    destinations, group = logging.destinations or [], group_of(logging)
+    if len(destinations) > 1 or (logging.level not in (None, "OFF") and group is None):
         raise InvalidLoggingConfiguration("Invalid Logging Configuration: Must specify exactly one Log Destination.")
+    if group is not None and LOG_GROUP.fullmatch(group) is None:
+        raise InvalidLoggingConfiguration(
+            "Invalid Logging Configuration: The log group's ARN must be like "
+            f"'arn:aws:logs:us-east-1:000000000000:log-group:name:*', not '{group}'."
+        )
+
+
+def check_encryption(encryption: t.EncryptionConfiguration | None) -> None:
+    """Raises InvalidEncryptionConfiguration (API reference, EncryptionConfiguration)."""
+    if encryption is None:
+        return
+    own = encryption.type == "CUSTOMER_MANAGED_KMS_KEY"
+    if own and encryption.kms_key_id is None:
+        raise InvalidEncryptionConfiguration(
+            "Invalid Encryption Configuration: kmsKeyId must be specified when type is CUSTOMER_MANAGED_KMS_KEY"
+        )
+    if not own and (encryption.kms_key_id, encryption.kms_data_key_reuse_period_seconds) != (None, None):
+        raise InvalidEncryptionConfiguration(
+            "Invalid Encryption Configuration: kmsKeyId and kmsDataKeyReusePeriodSeconds can only be specified "
+            "when type is CUSTOMER_MANAGED_KMS_KEY"
+        )
 
 
 def _logging(given: t.LoggingConfiguration | None) -> t.LoggingConfiguration:

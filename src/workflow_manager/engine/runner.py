@@ -22,7 +22,8 @@ from workflow_manager.database import Batch, Database
 from workflow_manager.engine.data import Data
 from workflow_manager.engine.draft import Limits, StepEnv
 from workflow_manager.engine.frames import Execution, TaskWait
-from workflow_manager.engine.logs import Destination, tell
+from workflow_manager.engine.logs import Destination, group_of, tell
+from workflow_manager.engine.payloads import Payloads
 from workflow_manager.engine.redriving import CLIENT_TOKEN_SECONDS, REDRIVABLE, not_redrivable
 from workflow_manager.engine.rows import LiveExecutions, MachineNames
 from workflow_manager.engine.schema import SHIFT
@@ -61,7 +62,8 @@ class Runner:
         self.region = region
         self._query = database.query
         self._query_one = database.query_one
-        self.live = LiveExecutions(database, names)
+        self.payloads = Payloads(database, lifted=limits.payload_bytes > Limits().payload_bytes)
+        self.live = LiveExecutions(database, names, self.payloads)
         self._programs: OrderedDict[int, Program] = OrderedDict()
         self._work: deque[tuple[int, Stimulus]] = deque()
         self._working = False
@@ -151,8 +153,8 @@ class Runner:
                 machine.role_arn,
                 now,
                 now if outcome is not None else None,
-                data.text,
-                outcome.output if outcome is not None else None,
+                self.payloads.kept(batch, data.text),
+                self.payloads.kept_or_none(batch, outcome.output) if outcome is not None else None,
                 outcome.error if outcome is not None else None,
                 outcome.cause if outcome is not None else None,
                 trace,
@@ -182,6 +184,7 @@ class Runner:
         ((status, start, before),) = self._query(
             "SELECT status, start, input FROM execution WHERE machine = ? AND name = ?", (machine.id, name)
         )
+        before = self.payloads.text(before)
         if (
             not waited_for
             and status == "RUNNING"
@@ -241,7 +244,14 @@ class Runner:
             stop = effects.events[-1].timestamp
             batch.execute(
                 "UPDATE execution SET status = ?, stop = ?, output = ?, error = ?, cause = ? WHERE id = ?",
-                (outcome.status, stop, outcome.output, outcome.error, outcome.cause, execution.id),
+                (
+                    outcome.status,
+                    stop,
+                    self.payloads.kept_or_none(batch, outcome.output),
+                    outcome.error,
+                    outcome.cause,
+                    execution.id,
+                ),
             )
         if outcome is not None:
             self.on_ended(batch, execution, outcome, effects.events[-1].timestamp)
@@ -282,6 +292,12 @@ class Runner:
         )
         batch.execute("INSERT INTO outbox (body) VALUES (?)", (msgspec.msgpack.encode(change),))
         batch.after_commit(self.outbox_filled.set)
+
+    def log_to(self, config: t.LoggingConfiguration | None) -> None:
+        """A state machine was made with this logging configuration."""
+        group = group_of(config)
+        if self.log_destination is not None and group is not None:
+            self.log_destination.created(group)
 
     def log(self, execution: Execution, events: list[HistoryEvent]) -> None:
         """Tell events as the state machine's logging configuration asks for."""

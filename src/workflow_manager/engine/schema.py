@@ -32,6 +32,8 @@ CREATE TABLE IF NOT EXISTS execution (
     definition INTEGER NOT NULL, role_arn TEXT NOT NULL, start REAL NOT NULL, stop REAL, input TEXT NOT NULL, output TEXT,
     error TEXT, cause TEXT, trace TEXT, parent TEXT, version INTEGER, alias TEXT, UNIQUE (machine, name));
 CREATE INDEX IF NOT EXISTS execution_status ON execution (machine, status);
+CREATE TABLE IF NOT EXISTS payload (
+    id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, text TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS redrive (
     execution INTEGER PRIMARY KEY, count INTEGER NOT NULL, date REAL NOT NULL, token TEXT);
 CREATE TABLE IF NOT EXISTS history (
