@@ -5,7 +5,7 @@ from __future__ import annotations
 from workflow_manager.asl.program import Env, MapState, ParallelState, TaskState, WaitState
 from workflow_manager.engine import outcomes, tasks
 from workflow_manager.engine.data import Data
-from workflow_manager.engine.draft import Draft
+from workflow_manager.engine.draft import Draft, map_item
 from workflow_manager.engine.frames import Children, Frame, Phase
 from workflow_manager.engine.inputs import effective_input
 
@@ -79,7 +79,7 @@ def start_iterations(draft: Draft, frame: Frame, state: MapState, previous: int)
         event = draft.emit(previous, "MapIterationStarted", {"name": frame.state, "index": index})
         data = Data(items[index])
         if state.item_selector is not None:
-            env = draft.expressions(frame, Map={"Item": {"Index": index, "Value": items[index]}})
+            env = draft.expressions(frame, Map={"Item": map_item(index, items[index])})
             selected_from = frame.input.value
             if state.input_path is not None:
                 selected_from = state.input_path(selected_from, env)

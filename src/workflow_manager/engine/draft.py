@@ -183,18 +183,23 @@ class Draft:
         return context
 
     def item(self, frame: Frame) -> dict[str, Any] | None:
-        """Index and value of the Map iteration that the frame is, or is in."""
+        """Index, value and source of the Map iteration that the frame is, or is in."""
         at: Frame | None = frame
         while at is not None and at.parent >= 0:
             parent = self.frame(at.parent)
             if parent.items is not None:
-                return {"Index": at.index, "Value": parent.items[at.index]}
+                return map_item(at.index, parent.items[at.index])
             at = parent
         return None
 
     def token(self, frame: Frame) -> str:
         assert frame.task is not None
         return task_token(self.execution.id, frame.id, frame.task.scheduled_event, frame.task.nonce)
+
+
+def map_item(index: int, value: Any) -> dict[str, Any]:
+    """``$$.Map.Item`` of an inline Map, whose items are always data of the state."""
+    return {"Index": index, "Value": value, "Source": "STATE_DATA"}
 
 
 def entered(name: str, data: Data) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def test_an_error_is_found_by_its_code() -> None:
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_what_types_do_not_check_is_checked_by_hand(operation: str) -> None:
-    """Patterns, the lengths of lists and of payloads: the wire looks at a request's own members only, so they must not stand deeper."""
+    """Patterns, lengths of lists and of payloads: the wire looks at a request's own members, so they must not stand deeper."""
 
     def unchecked(shape: Any, path: str) -> set[str]:
         found = set()
