@@ -64,19 +64,19 @@ def _resume_children(draft: Draft, frame: Frame, event: int) -> None:
 
 
 def not_redrivable(
-    status: str, stop: float | None, now: float, last_event: int | None, history_events: int, redrives: int
+    status: str, stop: float | None, now: float, last_event: int, history_events: int, redrives: int, *, kept: bool
 ) -> str | None:
     """Why an execution cannot be redriven, in AWS's words; None when it can.
 
-    ``last_event``: id of its last event, None when nothing was kept to begin again with. ``history_events``: how many an
-    execution may have. Source: API reference, DescribeExecution (redriveStatusReason).
+    ``last_event``: id of its last event. ``history_events``: how many it may have. ``kept``: whether there is anything to
+    begin again with. Source: API reference, DescribeExecution (redriveStatusReason).
     """
     if status not in REDRIVABLE:
         return f"Execution is {status} and cannot be redriven"
-    if last_event is None:
-        return "Execution was started before the launch of RedriveExecution."
     if last_event >= history_events - 1:
         return "Execution history event limit exceeded."
+    if not kept:
+        return "Execution was started before the launch of RedriveExecution."
     if stop is not None and now - stop > PERIOD_SECONDS:
         return "Execution redrivable period exceeded."
     if redrives >= MAX_REDRIVES:

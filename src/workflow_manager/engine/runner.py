@@ -386,16 +386,16 @@ class Runner:
 
     def not_redrivable(self, execution_id: int, status: str, stop: float | None, redrives: int) -> str | None:
         """Why an execution cannot be redriven; None when it can."""
-        last_event = None
+        last_event, kept = 0, False
         if status in REDRIVABLE:
             base = execution_id << SHIFT
-            row = self._query_one(
-                "SELECT last FROM history WHERE key > ? AND key < ? AND EXISTS (SELECT 1 FROM frame WHERE key = ?) "
+            ((last_event, kept),) = self._query(
+                "SELECT last, EXISTS (SELECT 1 FROM frame WHERE key = ?) FROM history WHERE key > ? AND key < ? "
                 "ORDER BY key DESC LIMIT 1",
-                (base, base + (1 << SHIFT), base),
+                (base, base, base + (1 << SHIFT)),
             )
-            last_event = int(row[0]) if row is not None else None
-        return not_redrivable(status, stop, self.now(), last_event, self.limits.history_events, redrives)
+        limit = self.limits.history_events
+        return not_redrivable(status, stop, self.now(), last_event, limit, redrives, kept=bool(kept))
 
 
 def _uuid() -> str:

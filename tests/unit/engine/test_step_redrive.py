@@ -330,7 +330,7 @@ def test_a_success_leaves_nothing() -> None:
         pytest.param("RUNNING", None, 5, 0, "Execution is RUNNING and cannot be redriven", id="running"),
         pytest.param("SUCCEEDED", 0.0, 5, 0, "Execution is SUCCEEDED and cannot be redriven", id="succeeded"),
         pytest.param(
-            "FAILED", 0.0, None, 0, "Execution was started before the launch of RedriveExecution.", id="nothing kept"
+            "FAILED", 0.0, 0, 0, "Execution was started before the launch of RedriveExecution.", id="nothing kept"
         ),
         pytest.param("FAILED", 0.0, 24_999, 0, "Execution history event limit exceeded.", id="history is full"),
         pytest.param("FAILED", -14 * DAY - 1, 5, 0, "Execution redrivable period exceeded.", id="too long ago"),
@@ -345,8 +345,8 @@ def test_a_success_leaves_nothing() -> None:
         ),
     ],
 )
-def test_reasons(status: str, stop: float | None, last_event: int | None, redrives: int, expected: str | None) -> None:
-    assert not_redrivable(status, stop, 0.0, last_event, 25_000, redrives) == expected
+def test_reasons(status: str, stop: float | None, last_event: int, redrives: int, expected: str | None) -> None:
+    assert not_redrivable(status, stop, 0.0, last_event, 25_000, redrives, kept=last_event > 0) == expected
 
 
 def test_tasks_of_the_redriven_execution_have_tokens_of_their_own() -> None:
