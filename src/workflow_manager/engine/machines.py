@@ -258,6 +258,7 @@ class Machines:
     async def update(self, request: t.UpdateStateMachineInput) -> t.UpdateStateMachineOutput:
         if request.version_description is not None and not request.publish:
             raise ValidationException("Version description can only be set when publish is true")
+        _unqualified(request.state_machine_arn)
         machine = self.get(request.state_machine_arn)
         changed = (
             request.definition,
@@ -308,7 +309,7 @@ class Machines:
 
     async def delete(self, request: t.DeleteStateMachineInput) -> t.DeleteStateMachineOutput:
         """Delete a state machine; one that is not there is no error. Its executions run on."""
-        name = parse(request.state_machine_arn, "stateMachine").name
+        name = _unqualified(request.state_machine_arn)
 
         def write(batch: Batch) -> t.DeleteStateMachineOutput:
             batch.execute("UPDATE state_machine SET status = 'DELETED' WHERE name = ?", (name,))
@@ -421,6 +422,14 @@ class Machines:
         self._taggable(request.resource_arn)
         rows = self._database.read("SELECT key, value FROM tag WHERE arn = ? ORDER BY key", (request.resource_arn,))
         return t.ListTagsForResourceOutput(tags=[t.Tag(key=key, value=value) for key, value in rows])
+
+
+def _unqualified(arn: str) -> str:
+    """The name of the state machine; versions, aliases and distributed Maps do not change. Raises ValidationException."""
+    parsed = parse(arn, "stateMachine")
+    if parsed.qualifier is not None or parsed.label is not None:
+        raise ValidationException(f"The ARN of a state machine is needed, without a version, alias or label: '{arn}'")
+    return parsed.name
 
 
 def check_name(name: str) -> None:

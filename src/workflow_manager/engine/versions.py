@@ -19,10 +19,13 @@ from workflow_manager.stepfunctions.arns import Arns, parse
 from workflow_manager.stepfunctions.errors import (
     ConflictException,
     ResourceNotFound,
+    ServiceQuotaExceededException,
     StateMachineDoesNotExist,
     ValidationException,
 )
 
+MAX_VERSIONS, MAX_ALIASES = 1_000, 100
+"""Quotas, for each state machine (SFN developer guide, "Service quotas")."""
 ABSENT = "Request references a resource that does not exist."
 
 _routes = msgspec.json.Decoder(list[t.RoutingConfigurationListItem]).decode
@@ -47,6 +50,9 @@ class Versions:
         ).fetchone()
         if newest is not None and newest[1] == machine.revision:
             return self._arns.state_machine(machine.name, newest[0]), newest[2]
+        ((count,),) = batch.execute("SELECT count(*) FROM machine_version WHERE machine = ?", (machine.id,)).fetchall()
+        if count >= MAX_VERSIONS:
+            raise ServiceQuotaExceededException(f"A state machine has at most {MAX_VERSIONS} versions")
         ((version,),) = batch.execute(
             "UPDATE state_machine SET versions = versions + 1 WHERE id = ? RETURNING versions", (machine.id,)
         ).fetchall()
@@ -233,6 +239,11 @@ class Versions:
                     f"Failed to create alias because an alias with the same name and a different routing configuration "
                     f"already exists: '{arn}'"
                 )
+            ((count,),) = batch.execute(
+                "SELECT count(*) FROM machine_alias WHERE machine = ?", (machine.id,)
+            ).fetchall()
+            if count >= MAX_ALIASES:
+                raise ServiceQuotaExceededException(f"A state machine has at most {MAX_ALIASES} aliases")
             batch.execute(
                 "INSERT INTO machine_alias VALUES (?, ?, ?, ?, ?, ?)",
                 (machine.id, request.name, request.description, routing, now, now),
@@ -277,6 +288,8 @@ class Versions:
         def write(batch: Batch) -> t.UpdateStateMachineAliasOutput:
             machine, name, (description, routing, _, _) = self._find_alias(request.state_machine_alias_arn)
             if request.routing_configuration is not None:
+                if self._check_routes(request.routing_configuration).id != machine.id:
+                    raise ValidationException("Routing configuration must name versions of the alias's state machine")
                 routing = msgspec.json.encode(request.routing_configuration)
             if request.description is not None:
                 description = request.description
