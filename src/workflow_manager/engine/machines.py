@@ -258,7 +258,6 @@ class Machines:
     async def update(self, request: t.UpdateStateMachineInput) -> t.UpdateStateMachineOutput:
         if request.version_description is not None and not request.publish:
             raise ValidationException("Version description can only be set when publish is true")
-        _unqualified(request.state_machine_arn)
         machine = self.get(request.state_machine_arn)
         changed = (
             request.definition,
@@ -425,7 +424,7 @@ class Machines:
 
 
 def _unqualified(arn: str) -> str:
-    """The name of the state machine; versions, aliases and distributed Maps do not change. Raises ValidationException."""
+    """The name of the state machine that an ARN without a version, alias or label names. Raises ValidationException."""
     parsed = parse(arn, "stateMachine")
     if parsed.qualifier is not None or parsed.label is not None:
         raise ValidationException(f"The ARN of a state machine is needed, without a version, alias or label: '{arn}'")

@@ -167,7 +167,7 @@ async def test_a_qualified_arn_neither_deletes_nor_updates_a_state_machine(any_w
 
     with pytest.raises(errors.ValidationException):
         await any_world.api.delete_state_machine(t.DeleteStateMachineInput(state_machine_arn=arn + qualifier))
-    with pytest.raises(errors.ValidationException):
+    with pytest.raises(errors.StateMachineDoesNotExist):  # recorded from AWS
         await update(any_world, arn + qualifier, PASS)
 
     assert (await any_world.describe(await any_world.start(arn))).output == "2"
