@@ -85,7 +85,7 @@ class Calls:
                 "INSERT OR REPLACE INTO invocation VALUES (?, ?, ?, ?, ?, ?)",
                 (execution.id, call.frame, call.scheduled_event, call.resource.arn, arguments, call.token),
             )
-            batch.after_commit(lambda: self._invoke(execution.id, execution.arn, call))
+            batch.after_commit(lambda: self._invoke(execution, call))
 
     def withdrawn(self, batch: Batch, execution: Execution, frame: int, task: TaskWait) -> None:
         if task.activity is not None:
@@ -191,21 +191,21 @@ class Calls:
 
     # ------------------------------------------------------------------------------------------ integrations
 
-    def _invoke(self, execution_id: int, arn: str, call: TaskCall) -> None:
-        task = asyncio.get_running_loop().create_task(self._carry_out(execution_id, arn, call))
+    def _invoke(self, execution: Execution, call: TaskCall) -> None:
+        task = asyncio.get_running_loop().create_task(self._carry_out(execution, call))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def _carry_out(self, execution_id: int, arn: str, call: TaskCall) -> None:
+    async def _carry_out(self, execution: Execution, call: TaskCall) -> None:
         """Call an integration and bring its answer back; again until the answer is on disk."""
-        stimulus = await self.invoke(arn, call)
+        stimulus = await self.invoke(execution, call)
 
         def write(batch: Batch) -> None:
             batch.execute(
                 "DELETE FROM invocation WHERE execution = ? AND frame = ? AND event = ?",  # it may have been retried since
-                (execution_id, call.frame, call.scheduled_event),
+                (execution.id, call.frame, call.scheduled_event),
             )
-            self._runner.take(batch, execution_id, stimulus)
+            self._runner.take(batch, execution.id, stimulus)
 
         while True:
             try:
@@ -217,7 +217,7 @@ class Calls:
             else:
                 return
 
-    async def invoke(self, arn: str, call: TaskCall) -> Stimulus:
+    async def invoke(self, execution: Execution, call: TaskCall) -> Stimulus:
         """Call an integration; what came of it."""
         resource = call.resource
         if resource.service == "states" and resource.action == "startExecution":
@@ -227,7 +227,7 @@ class Calls:
             try:
                 output = await self._integrations[resource.service].invoke(
                     IntegrationCall(
-                        execution_arn=arn,
+                        execution_arn=execution.arn,
                         resource=resource.arn,
                         action=resource.action,
                         pattern=resource.pattern,
@@ -244,7 +244,7 @@ class Calls:
             except IntegrationFailed as failure:
                 stimulus = TaskFailed(call.frame, call.scheduled_event, failure.error, failure.cause)
             except Exception:
-                logger.exception("an integration failed unexpectedly", resource=resource.arn, execution=arn)
+                logger.exception("an integration failed unexpectedly", resource=resource.arn, execution=execution.arn)
                 stimulus = TaskFailed(call.frame, call.scheduled_event, "States.TaskFailed", "The integration failed")
         return stimulus
 
@@ -258,7 +258,7 @@ class Calls:
                 continue
             state: Any = self._runner.program(execution.definition).graphs[at.graph].states[at.state]
             call = TaskCall(frame, event, state.resource, self._runner.payloads.text(arguments), token)
-            self._invoke(execution_id, execution.arn, call)
+            self._invoke(execution, call)
 
     async def close(self) -> None:
         for task in self._running:

@@ -47,8 +47,8 @@ BILLED_MEMORY_MB = 64
 BILLED_STEP_MILLISECONDS = 100
 NOT_SUPPORTED = "This operation is not supported by this type of state machine"
 
-Invoke = Callable[[str, TaskCall], Coroutine[Any, Any, Stimulus]]
-"""(execution's ARN, call) -> what came of it."""
+Invoke = Callable[[Execution, TaskCall], Coroutine[Any, Any, Stimulus]]
+"""(execution, call) -> what came of it."""
 
 logger = structlog.get_logger(__name__)
 
@@ -205,7 +205,7 @@ class Express:
 
     def _carry_out(self, run: Run, call: TaskCall) -> None:
         async def invoke() -> None:
-            stimulus = await self.invoke(run.execution.arn, call)
+            stimulus = await self.invoke(run.execution, call)
             run.inbox.append(stimulus)
             run.woken.set()
 
