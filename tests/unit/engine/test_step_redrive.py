@@ -6,14 +6,19 @@ Source: SFN developer guide, "Restarting state machine executions with redrive".
 from __future__ import annotations
 
 import itertools
+import json
 from typing import Any
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from stepping import ACTIVITY, Stepped, events, machine, task
+from test_step_properties import INPUT, at_tasks, machines, play, stimulus_for
 
 from workflow_manager.engine.draft import Limits
 from workflow_manager.engine.redriving import not_redrivable
 from workflow_manager.engine.stimuli import Start, Stop, TaskFailed, TaskSucceeded
+from workflow_manager.stepfunctions.history import TERMINAL
 
 PASS = {"Type": "Pass", "End": True}
 DAY = 86_400.0
@@ -359,3 +364,59 @@ def test_tasks_of_the_redriven_execution_have_tokens_of_their_own() -> None:
     assert run.calls[0].token != before
     assert run.calls[0].resource.arn == ACTIVITY
     assert events(run)
+
+
+# ------------------------------------------------------------------------------------------- whatever the definition is
+
+
+def go_on(run: Stepped) -> None:
+    """One more thing happens, and it is a success."""
+    run.pass_time(0)
+    if at_tasks(run):
+        run.take(stimulus_for(run, "succeed", 0))
+    elif run.outcome is None:
+        run.pass_time(min(run.timers.values()) - run.now)
+
+
+@settings(deadline=None)
+@given(machines(), st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3)), max_size=6), st.integers(1, 20))
+def test_an_execution_redriven_time_and_again_ends_as_one_that_never_failed(
+    definition: dict[str, Any], breaks: list[tuple[int, int]], bound: int
+) -> None:
+    """And no task that succeeded runs twice, wherever the execution failed or was stopped."""
+    text = json.dumps(definition).replace("ToleratedFailureCount", "Comment").replace('"Comment": 1', '"Comment": "1"')
+    assume('"Fail"' not in text)
+    definition = json.loads(text)
+    undisturbed = play(definition, [], bound=bound)
+    run = Stepped(definition, INPUT, limits=Limits(transitions_per_step=bound)).start()
+
+    for successes, which in breaks:
+        for _ in range(successes):
+            if run.outcome is None:
+                go_on(run)
+        if run.outcome is not None:
+            break
+        waiting = at_tasks(run)
+        if waiting and which:
+            task_ = waiting[which % len(waiting)]
+            assert task_.task is not None
+            run.take(TaskFailed(task_.id, task_.task.scheduled_event, "nobody handles this", None))
+        else:
+            run.take(Stop())
+        run.redrive()
+    while run.outcome is None:
+        go_on(run)
+
+    assert run.outcome == undisturbed.outcome
+    assert [event.id for event in run.history] == list(range(1, len(run.history) + 1))
+    redriven = run.types.count("ExecutionRedriven")
+    assert redriven == run.execution.redrive_count
+    assert sum(run.types.count(kind) for kind in TERMINAL) == redriven + 1
+    for kind in (
+        "ActivitySucceeded",
+        "TaskSucceeded",
+        "PassStateExited",
+        "MapStateSucceeded",
+        "ParallelStateSucceeded",
+    ):
+        assert run.types.count(kind) == undisturbed.types.count(kind), kind
