@@ -26,6 +26,7 @@ from workflow_manager.stepfunctions.errors import (
     InvalidEncryptionConfiguration,
     InvalidLoggingConfiguration,
     InvalidName,
+    InvalidTracingConfiguration,
     MissingRequiredParameter,
     ResourceNotFound,
     StateMachineAlreadyExists,
@@ -190,6 +191,7 @@ class Machines:
         check_name(request.name)
         check_role(request.role_arn)
         check_logging(request.logging_configuration)
+        check_tracing(request.tracing_configuration)
         check_encryption(request.encryption_configuration)
         tags = tag_rows(request.tags)
         kind = request.type or "STANDARD"
@@ -272,6 +274,7 @@ class Machines:
                 "or the TracingConfiguration must be specified"
             )
         check_logging(request.logging_configuration)
+        check_tracing(request.tracing_configuration)
         check_encryption(request.encryption_configuration)
         if request.role_arn is not None:
             check_role(request.role_arn)
@@ -449,6 +452,12 @@ def check_logging(logging: t.LoggingConfiguration | None) -> None:
             "Invalid Logging Configuration: The log group's ARN must be like "
             f"'arn:aws:logs:us-east-1:000000000000:log-group:name:*', not '{group}'."
         )
+
+
+def check_tracing(tracing: t.TracingConfiguration | None) -> None:
+    """Raises InvalidTracingConfiguration (API reference, CreateStateMachine, "Errors")."""
+    if tracing is not None and tracing.enabled is None:
+        raise InvalidTracingConfiguration("Invalid Tracing Configuration: enabled must be true or false")
 
 
 def check_encryption(encryption: t.EncryptionConfiguration | None) -> None:

@@ -21,6 +21,7 @@ from workflow_manager.stepfunctions.errors import (
     InvalidExecutionInput,
     InvalidLoggingConfiguration,
     InvalidName,
+    InvalidTracingConfiguration,
 )
 
 LIFTED = Limits(payload_bytes=4 << 20)
@@ -250,6 +251,18 @@ async def test_encryption_configurations_that_are_refused(world: World, config: 
     with pytest.raises(InvalidEncryptionConfiguration):
         await world.api.update_state_machine(
             t.UpdateStateMachineInput(state_machine_arn=arn, encryption_configuration=config)
+        )
+
+
+async def test_a_tracing_configuration_that_says_nothing_is_refused(world: World) -> None:
+    states = {"A": {"Type": "Pass", "End": True}}
+
+    with pytest.raises(InvalidTracingConfiguration):
+        await world.machine(states, tracing_configuration=t.TracingConfiguration())
+    arn = await world.machine(states, tracing_configuration=t.TracingConfiguration(enabled=True))
+    with pytest.raises(InvalidTracingConfiguration):
+        await world.api.update_state_machine(
+            t.UpdateStateMachineInput(state_machine_arn=arn, tracing_configuration=t.TracingConfiguration())
         )
 
 
