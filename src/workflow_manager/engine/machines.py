@@ -104,8 +104,8 @@ class Machines:
         return machine if machine is not None and machine.status == "ACTIVE" else None
 
     def logging_of(self, name: str) -> t.LoggingConfiguration | None:
-        """What a state machine wants logged of its executions, None when nothing."""
-        machine = self.by_name(name)
+        """What a state machine wants logged of its executions, None when nothing; of a Map Run's ``name/label``, too."""
+        machine = self.by_name(name.partition("/")[0])
         logging = machine.settings.logging if machine is not None else None
         return logging if logging is not None and logging.level not in (None, "OFF") else None
 
