@@ -20,6 +20,7 @@ EXECUTION = {
     "RedriveCount": 0,
 }
 MACHINE = {"Id": "arn:m", "Name": "m"}
+CALLBACK = "arn:aws:states:::states:startExecution.waitForTaskToken"
 TIME = "1970-01-01T00:16:40.000Z"
 LANGUAGES = {
     "JSONPath": {"Parameters": {"c.$": "$$"}},
@@ -38,8 +39,8 @@ def sent(run: Stepped, call: int = -1) -> dict[str, Any]:
     return found
 
 
-def test_in_a_task(arguments: dict[str, Any]) -> None:
-    run = Stepped(machine({"T": task(**arguments)}), EXECUTION["Input"]).start()
+def test_in_a_task_that_waits_for_its_token(arguments: dict[str, Any]) -> None:
+    run = Stepped(machine({"T": task(CALLBACK, **arguments)}), EXECUTION["Input"]).start()
 
     assert sent(run) == {
         "Execution": EXECUTION,
