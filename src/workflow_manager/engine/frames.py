@@ -223,7 +223,7 @@ _unpack = msgspec.msgpack.Decoder(_Row).decode
 
 def pack(frame: Frame, last_event: int, next_frame: int, kept: Callable[[str], str] | None = None) -> bytes:
     """The row of a frame: small, whatever the size of a Map's input. ``kept``: what to write in place of a text."""
-    text = None if frame.children is not None or frame.phase is Phase.DONE else frame.input.text
+    text = None if is_kept_aside(frame) or frame.phase is Phase.DONE else frame.input.text
     output = frame.output.text if frame.output is not None else None
     if kept is not None:
         text = kept(text) if text is not None else None
@@ -252,6 +252,11 @@ def pack(frame: Frame, last_event: int, next_frame: int, kept: Callable[[str], s
             next_frame if frame.id == ROOT else 0,
         )
     )
+
+
+def is_kept_aside(frame: Frame) -> bool:
+    """Whether the frame's input is in its aside, and not in its row."""
+    return frame.children is not None
 
 
 def pack_aside(frame: Frame, kept: Callable[[str], str] | None = None) -> bytes:

@@ -10,7 +10,7 @@ import msgspec
 
 from workflow_manager.database import Batch, Database
 from workflow_manager.engine.data import Data
-from workflow_manager.engine.frames import ROOT, Execution, pack, pack_aside, unpack
+from workflow_manager.engine.frames import ROOT, Execution, is_kept_aside, pack, pack_aside, unpack
 from workflow_manager.engine.payloads import Payloads
 from workflow_manager.engine.schema import SHIFT
 from workflow_manager.engine.stimuli import Effects
@@ -135,7 +135,7 @@ class LiveExecutions:
         for frame_id, frame in effects.remains.items():
             body = pack(frame, effects.last_event, effects.next_frame, kept)
             batch.execute("INSERT OR REPLACE INTO frame VALUES (?, ?)", (base + frame_id, body))
-            if frame.children is not None:
+            if is_kept_aside(frame):
                 batch.execute("INSERT OR REPLACE INTO aside VALUES (?, ?)", (base + frame_id, pack_aside(frame, kept)))
 
     @staticmethod
