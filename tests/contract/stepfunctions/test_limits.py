@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from serving import served
 
 from workflow_manager.clock import VirtualClock
 from workflow_manager.engine.draft import Limits
+from workflow_manager.engine.integrations import IntegrationCall
 from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.errors import (
     ActivityWorkerLimitExceeded,
@@ -96,6 +98,37 @@ async def test_large_payloads_survive_restarts(tmp_path: Path, clock: VirtualClo
         assert (await world.ended(arn)).output == "1"
 
     assert taken.input == again.input == payload
+
+
+class Silent:
+    """An integration that notes what it is asked, and answers when it is told to."""
+
+    actions: Collection[str] = ("sendMessage",)
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.answers = asyncio.Event()
+
+    async def invoke(self, call: IntegrationCall, /) -> str:
+        self.asked.append(call.arguments)
+        await self.answers.wait()
+        return "{}"
+
+
+async def test_a_call_with_a_large_payload_is_made_again_after_a_restart(tmp_path: Path, clock: VirtualClock) -> None:
+    payload = json.dumps({"QueueUrl": "q", "MessageBody": "é" * 400_000}, ensure_ascii=False, separators=(",", ":"))
+    service = Silent()
+    options: dict[str, Any] = {"limits": LIFTED, "integrations": {"sqs": service}}
+    states = {"T": task("arn:aws:states:::sqs:sendMessage", InputPath="$")}
+    async with running(tmp_path / "e.db", clock, **options) as world:
+        arn = await world.start(await world.machine(states), value=payload)
+        await asyncio.sleep(0.01)
+    async with running(tmp_path / "e.db", clock, **options) as world:
+        service.answers.set()
+        assert (await world.ended(arn)).output == "{}"
+        assert world.rows("payload") == 1
+
+    assert service.asked == [payload, payload]
 
 
 async def test_the_same_start_is_known_by_its_large_input(tmp_path: Path, clock: VirtualClock) -> None:
