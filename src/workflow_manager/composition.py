@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import apsw
 
@@ -22,6 +23,7 @@ from workflow_manager.api.settings import ApiSettings
 from workflow_manager.clock import SystemClock
 from workflow_manager.database import Database, DataFolderInUse
 from workflow_manager.engine import EmbeddedStepFunctions
+from workflow_manager.engine.draft import Limits
 from workflow_manager.manager import ManagerSettings, WorkflowManager
 from workflow_manager.settings import Settings, SettingsError, reason
 from workflow_manager.stepfunctions.arns import Arns
@@ -30,6 +32,11 @@ from workflow_manager.store import Store
 from workflow_manager.store.memory import MemoryStore
 from workflow_manager.store.sqlite import SqliteStore
 
+if TYPE_CHECKING:
+    from workflow_manager.engine.cloudwatch import CloudWatchLogs
+
+MARGIN_BYTES = 1 << 20
+"""Beside a payload, in the largest request of the Step Functions API."""
 DATABASE = "workflow-manager.db"
 """The file in the data folder."""
 
@@ -83,8 +90,15 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
         store: Store = MemoryStore() if settings.store == "memory" else SqliteStore(database)
         stack.push_async_callback(store.close)
 
+        logs = _cloudwatch_logs(settings) if settings.cloudwatch_logs == "on" else None
+        if logs is not None:
+            stack.push_async_callback(logs.close)
         engine = EmbeddedStepFunctions(
-            database, arns=Arns(region=settings.region, account=settings.account_id), clock=SystemClock()
+            database,
+            arns=Arns(region=settings.region, account=settings.account_id),
+            clock=SystemClock(),
+            limits=Limits(payload_bytes=settings.max_payload_bytes, history_events=settings.max_history_events),
+            log_destination=logs,
         )
         manager = WorkflowManager(store, engine, settings=manager_settings(settings), changes=engine)
         await manager.start()  # before the engine: what it tells when nobody listens is gone
@@ -95,7 +109,13 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
         limits = api_settings(settings)
         server = Server(
             create_api(manager, settings=limits),
-            create_wire(engine, max_body=limits.body_limit_bytes, body_timeout=limits.body_seconds),
+            create_wire(
+                engine,
+                # a payload is JSON within JSON: each of its quotes takes two characters
+                max_body=max(limits.body_limit_bytes, 2 * settings.max_payload_bytes + MARGIN_BYTES),
+                body_timeout=limits.body_seconds,
+                max_payload=settings.max_payload_bytes,
+            ),
             host=settings.host,
             port=settings.port,
             settings=limits,
@@ -109,6 +129,19 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
             ) from None
         stack.push_async_callback(server.stop)
         yield Service(server, manager, engine, database)
+
+
+def _cloudwatch_logs(settings: Settings) -> CloudWatchLogs:
+    """Raises SettingsError."""
+    import boto3  # takes a third of a second, which only those pay who want it
+    from botocore.exceptions import BotoCoreError
+
+    from workflow_manager.engine.cloudwatch import CloudWatchLogs
+
+    try:
+        return CloudWatchLogs(boto3.client("logs", region_name=settings.region))
+    except (BotoCoreError, ValueError) as error:
+        raise SettingsError(f"cloudwatch_logs is on, but no client can be made: {error}") from None
 
 
 def manager_settings(settings: Settings) -> ManagerSettings:
