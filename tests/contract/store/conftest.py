@@ -14,6 +14,12 @@ from workflow_manager.store.memory import MemoryStore
 from workflow_manager.store.sqlite import SqliteStore
 
 
+@pytest.fixture
+def few(request: pytest.FixtureRequest) -> bool:
+    """Whether the store is moto's, which is slow, and is to be tried with little."""
+    return request.node.callspec.params.get("store") == "moto"
+
+
 @pytest.fixture(params=["memory", "sqlite", "dynamodb", "moto"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
     if request.param == "memory":

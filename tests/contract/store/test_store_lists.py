@@ -85,8 +85,8 @@ FILTERS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("oldest_first", [False, True])
-async def test_pages_hold_what_matches_in_order_once_each(store: Store, oldest_first: bool) -> None:
-    workflows = some_workflows(90)
+async def test_pages_hold_what_matches_in_order_once_each(store: Store, oldest_first: bool, few: bool) -> None:
+    workflows = some_workflows(30 if few else 90)
     for name in "de":
         await store.save_definition(definition(name))
     for each in workflows:
@@ -96,7 +96,7 @@ async def test_pages_hold_what_matches_in_order_once_each(store: Store, oldest_f
         query = WorkflowQuery(**filters)
         expected = sorted((w for w in workflows if matches(w, query)), key=lambda w: (w.created_at, w.id))
         ids = [w.id for w in (expected if oldest_first else reversed(expected))]
-        for limit in (7, 1000):
+        for limit in (1000,) if few else (7, 1000):
             assert await walk(store, **filters, oldest_first=oldest_first, limit=limit) == ids, filters
 
 
