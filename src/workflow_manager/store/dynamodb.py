@@ -82,7 +82,7 @@ class DynamoStore:
         self,
         calls: DynamoCalls,
         *,
-        prefix: str = "workflow-manager",
+        prefix: str,
         ttl_days: int = DEFAULT_TTL_DAYS,
         now: Callable[[], float] = time.time,
     ) -> None:
