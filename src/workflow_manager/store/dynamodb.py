@@ -208,17 +208,12 @@ class DynamoStore:
 
     async def save_workflow(self, workflow: Workflow, /) -> None:
         own_machine = not await self._is_stored(workflow.workflow_definition)
-        packed, pieces = _packed(workflow.id, items.workflow_texts(workflow, own_machine=own_machine))
+        packed, pieces = items.all_packed(workflow.id, items.workflow_texts(workflow, own_machine=own_machine))
         expires = self._expiry(workflow)
         pieces_expire = expires + SLACK_DAYS * DAY
         revision = str(uuid.uuid4())
-        item = {
-            **items.workflow_item(workflow, packed),
-            REVISION: text(revision),
-            TTL: number(expires),
-            PIECES_TTL: number(pieces_expire),
-        }
-        tags = [{**entry, TTL: number(pieces_expire)} for entry in items.tag_items(workflow)]
+        item = items.workflow_item(workflow, packed, revision=revision, expires=expires, pieces_expire=pieces_expire)
+        tags = items.tag_items(workflow, pieces_expire)
         await self._put_pieces(pieces, pieces_expire)
         put = {"TableName": self._tables.workflows, "Item": item, "ConditionExpression": "attribute_not_exists(id)"}
         try:
@@ -270,9 +265,7 @@ class DynamoStore:
             "delete_item", TableName=self._tables.workflows, Key=key, ReturnValues="ALL_OLD"
         )
         if old := answer.get("Attributes"):
-            tags = items.tag_items(await self._summary(old))
-            pieces = [piece for reference in items.references(old).values() for piece in reference.ids(workflow_id)]
-            await self._delete([*pieces, *(entry["id"]["S"] for entry in tags)])
+            await self._delete([*items.piece_ids(old, workflow_id), *items.tag_ids(await self._summary(old))])
 
     async def workflow(self, workflow_id: str, /) -> Workflow:
         item = await self._workflow_item(workflow_id)
@@ -283,6 +276,42 @@ class DynamoStore:
     async def workflows(self, query: WorkflowQuery, /) -> Page[Workflow]:
         bounds = range_of(query)
         read = self._summary if query.summary_only else self._workflow
+        found = await self._listed(
+            listing.Intersection(
+                listing.streams_of(query),
+                schema.bound_text(*bounds.first),
+                schema.bound_text(*bounds.end),
+                query.limit,
+                self._read_lane,
+                forward=query.oldest_first,
+            ),
+            query.limit,
+            read,
+            lambda workflow: listing.matches(workflow, query),
+        )
+        if not found:
+            return Page(items=[])
+        last = Place(microseconds(found[-1].created_at), found[-1].id)
+        return Page(items=found, next_page_token=page_token(last, oldest_first=query.oldest_first))
+
+    async def unfinished_workflows(self, updated_before: datetime, limit: int, /) -> list[Workflow]:
+        lanes = [schema.unfinished_lane(shard) for shard in range(schema.SHARDS)]
+        first, end = schema.BEFORE_ALL, schema.time_text(updated_before)
+        return await self._listed(
+            listing.Intersection([lanes], first, end, limit, self._read_lane, forward=True),
+            limit,
+            self._summary,
+            lambda workflow: not workflow.status.final and workflow.last_updated < updated_before,
+        )
+
+    async def _listed(
+        self,
+        walk: listing.Intersection,
+        limit: int,
+        read: Callable[[Item], Awaitable[Workflow]],
+        matches: Callable[[Workflow], bool],
+    ) -> list[Workflow]:
+        """What a walk finds, as it is now. What has changed since the indexes were written, or is gone, is left out."""
 
         async def read_if_there(item: Item) -> Workflow | None:
             try:
@@ -291,64 +320,20 @@ class DynamoStore:
                 return None
 
         found: list[Workflow] = []
-        waiting: list[str] = []
-
-        async def take() -> None:
-            """Read what the walk has found; what has changed since the index was written, or is gone, is left out."""
-            wanted = await self._items([schema.id_of(place) for place in waiting])
-            waiting.clear()
-            found.extend(
-                workflow
-                for workflow in await _each(read_if_there, wanted)
-                if workflow is not None and listing.matches(workflow, query)
-            )
-
-        async for place in listing.places(
-            listing.streams_of(query),
-            schema.bound_text(*bounds.first),
-            schema.bound_text(*bounds.end),
-            query.limit,
-            self._read_lane,
-            forward=query.oldest_first,
-        ):
-            waiting.append(place)
-            if len(found) + len(waiting) == query.limit:
-                await take()
-                if len(found) == query.limit:
+        more = True
+        while more and len(found) < limit:
+            places: list[str] = []
+            while len(found) + len(places) < limit:
+                place = await walk.next()
+                if place is None:
+                    more = False
                     break
-        if waiting:
-            await take()
-        if not found:
-            return Page(items=[])
-        last_place = Place(microseconds(found[-1].created_at), found[-1].id)
-        return Page(items=found, next_page_token=page_token(last_place, oldest_first=query.oldest_first))
-
-    async def unfinished_workflows(self, updated_before: datetime, limit: int, /) -> list[Workflow]:
-        before = schema.time_text(updated_before)
-        found: list[Workflow] = []
-        streams = [[schema.unfinished_lane(shard) for shard in range(schema.SHARDS)]]
-        waiting: list[str] = []
-
-        async def take() -> None:
-            wanted = await self._items([schema.id_of(place) for place in waiting])
-            waiting.clear()
-            found.extend(
-                workflow
-                for workflow in await _each(self._summary, wanted)
-                if not workflow.status.final and workflow.last_updated < updated_before
-            )
-
-        async for place in listing.places(
-            streams, schema.bound_text(-(2**63), ""), before, limit, self._read_lane, forward=True
-        ):
-            waiting.append(place)
-            if len(found) + len(waiting) >= limit:
-                await take()
-                if len(found) >= limit:
-                    break
-        if waiting:
-            await take()
-        return found[:limit]
+                places.append(place)
+            there = await _each(read_if_there, await self._items([schema.id_of(place) for place in places]))
+            matching = [workflow for workflow in there if workflow is not None and matches(workflow)]
+            walk.judge(len(places), len(matching))
+            found += matching
+        return found
 
     def _expiry(self, workflow: Workflow) -> int:
         """When a workflow expires: so long after its last change, and not while its execution may run."""
@@ -369,7 +354,7 @@ class DynamoStore:
         before = items.workflow_texts(stored, own_machine=own_machine)
         now = items.workflow_texts(after, own_machine=own_machine)
         same = {name for name in now if before.get(name) == now[name]}
-        packed, pieces = _packed(after.id, {name: value for name, value in now.items() if name not in same})
+        packed, pieces = items.all_packed(after.id, {name: value for name, value in now.items() if name not in same})
         packed |= {name: item[name] for name in same}
         old, expires = int(item[PIECES_TTL]["N"]), self._expiry(after)
         if old < expires:
@@ -378,14 +363,9 @@ class DynamoStore:
             pieces_expire = expires + DAY
         else:
             pieces_expire = old
-        written = {
-            **items.workflow_item(after, packed),
-            REVISION: text(revision),
-            TTL: number(expires),
-            PIECES_TTL: number(pieces_expire),
-        }
-        before_ids, ids = _piece_ids(item, after.id), _piece_ids(written, after.id)
-        kept = [*(ids & before_ids), *(entry["id"]["S"] for entry in items.tag_items(after))]
+        written = items.workflow_item(after, packed, revision=revision, expires=expires, pieces_expire=pieces_expire)
+        before_ids, ids = items.piece_ids(item, after.id), items.piece_ids(written, after.id)
+        kept = [*(ids & before_ids), *items.tag_ids(after)]
         await self._put_pieces(pieces, pieces_expire)
         if pieces_expire > old:
             await self._expire(kept, pieces_expire)
@@ -623,20 +603,6 @@ class _PieceGone(Exception):
 
 def _named(definition: WorkflowDefinition) -> str:
     return f"workflow definition {definition.name}"
-
-
-def _packed(workflow_id: str, texts: dict[str, str]) -> tuple[dict[str, Item], dict[str, bytes]]:
-    """The texts of payloads as attributes, and the pieces that these refer to."""
-    attributes: dict[str, Item] = {}
-    pieces: dict[str, bytes] = {}
-    for name, value in texts.items():
-        attributes[name], more = items.packed(workflow_id, name, value)
-        pieces |= more
-    return attributes, pieces
-
-
-def _piece_ids(item: Item, workflow_id: str) -> set[str]:
-    return {piece for reference in items.references(item).values() for piece in reference.ids(workflow_id)}
 
 
 async def _each(do: Callable[[T], Awaitable[R]], values: Sequence[T]) -> list[R]:

@@ -109,6 +109,20 @@ def packed(owner: str, payload: str, value: str) -> tuple[dict[str, Any], dict[s
     return reference.attribute, dict(zip(reference.ids(owner), pieces, strict=True))
 
 
+def all_packed(owner: str, texts: dict[str, str]) -> tuple[dict[str, Item], dict[str, bytes]]:
+    """Payloads as attributes, and the pieces that these refer to."""
+    attributes: dict[str, Item] = {}
+    pieces: dict[str, bytes] = {}
+    for name, value in texts.items():
+        attributes[name], more = packed(owner, name, value)
+        pieces |= more
+    return attributes, pieces
+
+
+def piece_ids(item: Item, owner: str) -> set[str]:
+    return {piece for reference in references(item).values() for piece in reference.ids(owner)}
+
+
 def unpacked(attribute: dict[str, Any]) -> str:
     """The text of a payload that is in its item."""
     if "S" in attribute:
@@ -194,9 +208,14 @@ def workflow_texts(workflow: Workflow, *, own_machine: bool) -> dict[str, str]:
     return texts
 
 
-def workflow_item(workflow: Workflow, payloads: dict[str, dict[str, Any]]) -> Item:
-    """A workflow's own item but for its revision and expiry. ``payloads`` are its packed texts."""
+def workflow_item(
+    workflow: Workflow, payloads: dict[str, Item], *, revision: str, expires: int, pieces_expire: int
+) -> Item:
+    """A workflow's own item. ``payloads`` are its packed texts; times are in seconds since the epoch."""
     item: Item = {
+        REVISION: text(revision),
+        TTL: number(expires),
+        PIECES_TTL: number(pieces_expire),
         "id": text(schema.key(workflow.id)),
         "status": text(workflow.status.value),
         "resolvedByUser": {"BOOL": workflow.resolved_by_user},
@@ -213,7 +232,7 @@ def workflow_item(workflow: Workflow, payloads: dict[str, dict[str, Any]]) -> It
     return item
 
 
-def tag_items(workflow: Workflow) -> list[Item]:
+def tag_items(workflow: Workflow, expires: int) -> list[Item]:
     """The items that put a workflow into the lanes of its tags."""
     shard = schema.shard_of(workflow.id)
     return [
@@ -221,9 +240,14 @@ def tag_items(workflow: Workflow) -> list[Item]:
             "id": text(schema.tag_id(workflow.id, name, value)),
             schema.LANE_ATTRIBUTE[schema.Index.TAGS]: text(schema.tag_lane(name, value, shard).value),
             schema.PLACE: text(schema.place_text(workflow.created_at, workflow.id)),
+            TTL: number(expires),
         }
         for name, value in workflow.tags.items()
     ]
+
+
+def tag_ids(workflow: Workflow) -> list[str]:
+    return [schema.tag_id(workflow.id, name, value) for name, value in workflow.tags.items()]
 
 
 def workflow_summary(item: Item, body: str) -> tuple[Workflow, bool]:
@@ -231,7 +255,7 @@ def workflow_summary(item: Item, body: str) -> tuple[Workflow, bool]:
     place, rest = item[schema.PLACE]["S"], _BODY.decode(body)
     summary = Workflow(
         id=schema.id_of(place),
-        created_at=schema.time_of(place[: schema.TIME_LENGTH]),
+        created_at=schema.time_of_place(place),
         last_updated=schema.time_of(item["lastUpdated"]["S"]),
         stopped_at=rest.stopped_at,
         status=WorkflowStatus(item["status"]["S"]),

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from itertools import product
 from math import ceil
 
@@ -31,6 +31,8 @@ An answer without places says that none follow.
 LEAST_READ = 16
 """Entries read at a time at least: fewer would cost the same read unit."""
 MOST_READ = 1000
+DENSER = 8.0
+"""A stream so many times denser than the sparsest one is trusted (Intersection)."""
 
 
 def streams_of(query: WorkflowQuery) -> list[list[Lane]]:
@@ -74,29 +76,61 @@ def matches(workflow: Workflow, query: WorkflowQuery) -> bool:
     )
 
 
-async def places(
-    streams: list[list[Lane]], first: str, end: str, wanted: int, read: Read, *, forward: bool
-) -> AsyncIterator[str]:
+class Intersection:
     """The places from ``first`` (inclusive) to ``end`` (exclusive) that are in all streams, in order.
 
-    ``wanted`` is how many will be taken, at a guess.
+    ``wanted`` is how many will be taken, at a guess. What the first reads span says how dense a stream is: the sparsest leads.
+    A stream far denser than that is *trusted*: nearly every place is in it, so looking there would cost more than reading
+    an item that turns out not to match. If that happens often, it is trusted no longer.
     """
-    size = wanted if len(streams) == 1 else LEAST_READ
-    walks = [_Stream(lanes, first, end, size, read, forward=forward) for lanes in streams]
-    place = await walks[0].next()
-    while place is not None:
-        for walk in walks[1:]:
-            walk.leap_to(place)
-            there = await walk.next()
-            if there is None:
-                return
-            if there != place:
-                walks[0].leap_to(there)
-                break
-        else:
-            yield place
-            walks[0].leap_past(place)
-        place = await walks[0].next()
+
+    def __init__(
+        self, streams: list[list[Lane]], first: str, end: str, wanted: int, read: Read, *, forward: bool
+    ) -> None:
+        size = wanted if len(streams) == 1 else LEAST_READ
+        self._walks = [_Stream(lanes, first, end, size, read, forward=forward) for lanes in streams]
+        self._trusted: list[_Stream] = []
+        self._begun = False
+        self._last: str | None = None
+
+    async def next(self) -> str | None:
+        """The next place; None at the end."""
+        if not self._begun:
+            await self._begin()
+        leader = self._walks[0]
+        if self._last is not None:
+            leader.leap_past(self._last)
+        place = await leader.next()
+        while place is not None:
+            for walk in self._walks[1:]:
+                walk.leap_to(place)
+                there = await walk.next()
+                if there is None:
+                    return None
+                if there != place:
+                    leader.leap_to(there)
+                    break
+            else:
+                self._last = place
+                return place
+            place = await leader.next()
+        return None
+
+    def judge(self, read: int, matched: int) -> None:
+        """Be told how many of the places that were given matched."""
+        if self._trusted and matched * 2 < read:
+            self._walks += self._trusted
+            self._trusted = []
+
+    async def _begin(self) -> None:
+        self._begun = True
+        if len(self._walks) == 1:
+            return
+        await asyncio.gather(*(walk.next() for walk in self._walks))
+        density = {walk: walk.density() for walk in self._walks}
+        leader, *others = sorted(self._walks, key=density.__getitem__)
+        self._trusted = [walk for walk in others if walk.more and density[walk] > DENSER * density[leader]]
+        self._walks = [leader, *(walk for walk in others if walk not in self._trusted)]
 
 
 class _Stream:
@@ -119,6 +153,15 @@ class _Stream:
         for lane in self._lanes:
             lane.leap_past(place)
 
+    @property
+    def more(self) -> bool:
+        """Whether there is more than has been read."""
+        return any(lane.more for lane in self._lanes)
+
+    def density(self) -> float:
+        """Places a second, by what has been read ahead; the lanes are far from equally dense, so each counts for itself."""
+        return sum(lane.density() for lane in self._lanes)
+
     async def next(self) -> str | None:
         """The next place, which stays the next until it is leapt past; None at the end."""
         await asyncio.gather(*(lane.read_on() for lane in self._lanes if not lane.ahead and lane.more))
@@ -133,6 +176,13 @@ class _Walk:
         self._lane, self._first, self._end, self._size, self._read = lane, first, end, size, read
         self.ahead: deque[str] = deque()
         self.more = first < end
+
+    def density(self) -> float:
+        """Places a second; one that is known to be the last stands alone in all the time there is."""
+        if len(self.ahead) < 2:
+            return 0.0
+        seconds = (schema.time_of_place(self.ahead[-1]) - schema.time_of_place(self.ahead[0])).total_seconds()
+        return len(self.ahead) / max(abs(seconds), 1e-6)
 
     async def read_on(self) -> None:
         """Read until something is ahead, or all has been read."""

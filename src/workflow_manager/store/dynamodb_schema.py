@@ -62,7 +62,7 @@ KEY_BYTES = 900
 TIME_LENGTH = 26
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_BEFORE_ALL, _AFTER_ALL = "0", ":"
+BEFORE_ALL, AFTER_ALL = "0", ":"
 """Texts that come before and after every time as it is spelled here."""
 
 PLACE = "_gsi-ca"
@@ -269,6 +269,10 @@ def time_of(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
+def time_of_place(place: str) -> datetime:
+    return time_of(place[:TIME_LENGTH])
+
+
 def place_text(created_at: datetime, workflow_id: str) -> str:
     """A workflow's place in the order of lists."""
     return time_text(created_at) + workflow_id
@@ -279,7 +283,7 @@ def bound_text(microseconds: int, workflow_id: str) -> str:
     try:
         return place_text(_EPOCH + timedelta(microseconds=microseconds), workflow_id)
     except OverflowError:
-        return _BEFORE_ALL if microseconds < 0 else _AFTER_ALL
+        return BEFORE_ALL if microseconds < 0 else AFTER_ALL
 
 
 def id_of(place: str) -> str:
