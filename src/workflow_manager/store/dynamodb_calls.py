@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 WAITING_PER_THREAD = 64
 CONNECT_SECONDS = 2.0
 READ_SECONDS = 5.0
-"""How long a call may wait for a connection and for its answer, each try. Calls of one item take milliseconds."""
+ATTEMPTS = 4
+"""How long a call may wait for a connection and for its answer, each try, and how many tries. Calls take milliseconds."""
 
 _REFUSED = frozenset(
     {
@@ -78,7 +79,7 @@ class DynamoCalls:
             max_pool_connections=threads,
             parameter_validation=False,  # what is sent is made here, and the check takes longer than the rest
             read_timeout=READ_SECONDS,
-            retries={"mode": "adaptive", "total_max_attempts": 6},
+            retries={"mode": "adaptive", "total_max_attempts": ATTEMPTS},
         )
         try:
             session = session or boto3.Session(profile_name=profile, region_name=region)
