@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterable
 from typing import Any
 
-import boto3
+from serving import session
 
 from workflow_manager.model import Workflow
 from workflow_manager.store import dynamodb_items as items
@@ -14,7 +14,6 @@ from workflow_manager.store.dynamodb import DynamoStore
 from workflow_manager.store.dynamodb_calls import DynamoCalls
 from workflow_manager.store.dynamodb_tables import init_tables
 
-SESSION = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
 FAR = 4_000_000_000
 METERED = (
     "BatchGetItem",
@@ -33,7 +32,7 @@ def new_prefix() -> str:
 
 
 async def empty_store(url: str, **settings: Any) -> DynamoStore:
-    calls, prefix = DynamoCalls(session=SESSION, endpoint_url=url), new_prefix()
+    calls, prefix = DynamoCalls(session=session(), endpoint_url=url), new_prefix()
     await init_tables(calls, prefix, say=lambda _: None)
     return DynamoStore(calls, prefix=prefix, **settings)
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ConnectionClosedError
-from dynamodb_world import SESSION, empty_store, everything_in, new_prefix
+from dynamodb_world import empty_store, everything_in, new_prefix
+from serving import session
 from store_values import T0, at, definition, workflow
 
 from workflow_manager.model import Job, Workflow, WorkflowChange, WorkflowQuery, WorkflowStatus
@@ -386,7 +387,7 @@ async def test_a_throttled_call_is_tried_again(store: DynamoStore) -> None:
 
 
 async def test_more_calls_than_may_wait_are_refused_at_once(dynamodb_url: str) -> None:
-    calls = DynamoCalls(session=SESSION, endpoint_url=dynamodb_url, threads=1)
+    calls = DynamoCalls(session=session(), endpoint_url=dynamodb_url, threads=1)
     await init_tables(calls, prefix := new_prefix(), say=lambda _: None)
     store = DynamoStore(calls, prefix=prefix)
 
@@ -413,7 +414,7 @@ async def test_no_profile_of_that_name() -> None:
 
 @pytest.fixture
 async def calls(dynamodb_url: str) -> AsyncIterator[DynamoCalls]:
-    calls = DynamoCalls(session=SESSION, endpoint_url=dynamodb_url)
+    calls = DynamoCalls(session=session(), endpoint_url=dynamodb_url)
     yield calls
     await calls.close()
 
@@ -424,7 +425,7 @@ async def no_sleep(_: float) -> None:
 
 async def test_tables_are_made_once_and_then_found(moto_url: str) -> None:
     """On moto, which has point-in-time recovery too."""
-    calls, prefix, said = DynamoCalls(session=SESSION, endpoint_url=moto_url), new_prefix(), list[str]()
+    calls, prefix, said = DynamoCalls(session=session(), endpoint_url=moto_url), new_prefix(), list[str]()
 
     await init_tables(calls, prefix, say=said.append, sleep=no_sleep)
     await init_tables(calls, prefix, say=said.append, sleep=no_sleep)
