@@ -6,37 +6,20 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from dynamodb_world import empty_store
-from manager_world import ARNS, Pair, World, a_world
-from serving import served, session
+from manager_world import ARNS, World, a_world
+from pairs import PAIRS, Pair, a_pair
 
 from workflow_manager.clock import VirtualClock
 from workflow_manager.database import Database
 from workflow_manager.engine import EmbeddedStepFunctions
-from workflow_manager.stepfunctions.aws import AwsStepFunctions
-from workflow_manager.store.memory import MemoryStore
-from workflow_manager.store.sqlite import SqliteStore
-
-PAIRS = ["embedded+memory", "embedded+sqlite", "aws+dynamodb"]
 
 
 @pytest.fixture(params=PAIRS)
 async def pair(
-    request: pytest.FixtureRequest, database: Database, engine: EmbeddedStepFunctions
+    request: pytest.FixtureRequest, database: Database, engine: EmbeddedStepFunctions, dynamodb_url: str
 ) -> AsyncIterator[Pair]:
-    """``aws`` is the engine too, but as AWS is reached: through boto3, over HTTP."""
-    if request.param == "embedded+memory":
-        yield Pair(engine, MemoryStore())
-    elif request.param == "embedded+sqlite":
-        yield Pair(engine, SqliteStore(database))
-    else:
-        dynamodb = await empty_store(request.getfixturevalue("dynamodb_url"))
-        async with (
-            served(engine) as url,
-            AwsStepFunctions(session=session(), endpoint_url=url, threads=8, polls=4) as stepfunctions,
-        ):
-            yield Pair(stepfunctions, dynamodb)
-        await dynamodb.close()
+    async with a_pair(request.param, engine, database, dynamodb_url) as pair:
+        yield pair
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from pairs import Pair
 
 from workflow_manager.clock import VirtualClock
 from workflow_manager.engine import EmbeddedStepFunctions
@@ -56,14 +57,6 @@ class Unreliable:
             return await getattr(self._inner, operation)(request)
 
         return call
-
-
-@dataclass
-class Pair:
-    """What executes state machines, as the manager sees it, and what keeps workflows."""
-
-    stepfunctions: StepFunctions
-    store: Store
 
 
 @dataclass
