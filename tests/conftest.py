@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import urllib.request
 from collections.abc import Iterator
 
 import local_dynamodb
@@ -29,5 +30,13 @@ def moto_url() -> Iterator[str]:
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
+    url = f"http://{host}:{port}"
+    # executions are carried out rather than only noted
+    config = urllib.request.Request(
+        f"{url}/moto-api/config",
+        b'{"stepfunctions": {"execute_state_machine": true}}',
+        {"Content-Type": "application/json"},
+    )
+    urllib.request.urlopen(config).close()
+    yield url
     server.stop()
