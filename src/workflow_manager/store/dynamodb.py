@@ -429,8 +429,9 @@ class DynamoStore:
         return items.decompressed(await self._pieces(self._tables.workflows, [{"id": text(piece)} for piece in ids]))
 
     async def _items(self, workflow_ids: Sequence[str]) -> list[Item]:
-        """The items of those that are there, in the order asked for, as they are now."""
-        asked = [schema.key(workflow_id) for workflow_id in workflow_ids]
+        """The items of those that are there, once each, in the order asked for, as they are now."""
+        # an index that is behind may have a workflow where it was and where it is
+        asked = list(dict.fromkeys(schema.key(workflow_id) for workflow_id in workflow_ids))
         batches = [asked[start : start + BATCH_GET] for start in range(0, len(asked), BATCH_GET)]
         found = {item["id"]["S"]: item for batch in await _each(self._batch_get, batches) for item in batch}
         return [found[key] for key in asked if key in found]

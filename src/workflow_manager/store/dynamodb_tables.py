@@ -41,7 +41,7 @@ async def init_tables(calls: DynamoCalls, prefix: str, *, say: Say, sleep: Sleep
         if name == tables.workflows and await _turn_on_expiry(calls, name):
             done.append("expiry turned on")
         try:
-            if await _turn_on_recovery(calls, name):
+            if await _turn_on_recovery(calls, name, sleep):
                 done.append("point-in-time recovery turned on")
         except OperationUnknown:
             done.append("no point-in-time recovery, which this DynamoDB does not offer")
@@ -134,14 +134,22 @@ async def _turn_on_expiry(calls: DynamoCalls, name: str) -> bool:
     return True
 
 
-async def _turn_on_recovery(calls: DynamoCalls, name: str) -> bool:
+async def _turn_on_recovery(calls: DynamoCalls, name: str, sleep: Sleep) -> bool:
     found = (await calls.call("describe_continuous_backups", TableName=name)).get("ContinuousBackupsDescription", {})
     recovery = found.get("PointInTimeRecoveryDescription", {})
     if recovery.get("PointInTimeRecoveryStatus") == "ENABLED":
         return False
     wanted = {"PointInTimeRecoveryEnabled": True}
-    await calls.call("update_continuous_backups", TableName=name, PointInTimeRecoverySpecification=wanted)
-    return True
+    for _ in range(int(READY_SECONDS / LOOK_SECONDS)):
+        try:
+            await calls.call("update_continuous_backups", TableName=name, PointInTimeRecoverySpecification=wanted)
+        except StorageUnavailable as error:
+            if "ContinuousBackupsUnavailableException" not in error.message:
+                raise
+            await sleep(LOOK_SECONDS)  # so soon after the table was created
+        else:
+            return True
+    raise StorageUnavailable(f"the table {name!r} takes no point-in-time recovery yet; run wfm init-store again later")
 
 
 def _names(key: list[tuple[str, str]]) -> str:

@@ -1,8 +1,8 @@
 """The manager on another's Step Functions: moto's, reached through boto3, with workflows in DynamoDB.
 
-moto interprets definitions itself, so what is asked for here is what AWS would have to do too. Left out is what moto does not have
-or has otherwise: ValidateStateMachineDefinition (answered by the engine here), activities that may be created twice, the date in
-the answer of StopExecution.
+moto interprets definitions itself, so what is asked for here is what AWS would have to do too. Left out is what moto does not
+have or has otherwise: ValidateStateMachineDefinition (answered by the engine here), activities that may be created twice, the
+date in the answer of StopExecution.
 """
 
 from __future__ import annotations

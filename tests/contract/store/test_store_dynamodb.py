@@ -188,6 +188,13 @@ async def test_names_too_long_for_a_key(store: DynamoStore) -> None:
         assert [each.id for each in (await store.workflows(WorkflowQuery(**asked))).items] == ["w"]
 
 
+async def test_a_workflow_that_an_index_has_twice_is_listed_once(store: DynamoStore) -> None:
+    """As it may be for a moment while an index follows the table."""
+    await store.save_workflow(workflow())
+
+    assert len(await store._items(["w", "gone", "w"])) == 1
+
+
 # ---------------------------------------------------------------------- expiry
 
 
