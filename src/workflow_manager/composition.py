@@ -35,8 +35,8 @@ from workflow_manager.store.memory import MemoryStore
 from workflow_manager.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
-    from workflow_manager.store.dynamodb_calls import DynamoCalls
     from workflow_manager.engine.cloudwatch import CloudWatchLogs
+    from workflow_manager.store.dynamodb_calls import DynamoCalls
 
 MARGIN_BYTES = 1 << 20
 """Beside a payload, in the largest request of the Step Functions API."""
