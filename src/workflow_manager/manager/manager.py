@@ -98,6 +98,10 @@ class WorkflowManager:
         """What ExecutionChanges calls. Raises, having dealt with what it could, if something must be delivered again."""
         await self._updates.on_status_changes(changes)
 
+    async def apply_status_changes(self, changes: Sequence[StatusChange]) -> list[BaseException | None]:
+        """What tells of changes one by one calls: for each, why it must be told again, or None. Never raises."""
+        return await self._updates.apply(changes)
+
     # ------------------------------------------------------------------ definitions
 
     async def create_definition(self, new: NewWorkflowDefinition) -> WorkflowDefinition:
