@@ -1,15 +1,12 @@
 """queued -> running -> succeeded | failed | cancelled: told by executions, or looked up on reading; final ones stay."""
 
-import asyncio
 import itertools
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from manager_world import ARNS, DONE, ECHO, FAILING, WAITING, World
-from msgspec import structs
 
-from workflow_manager.manager.sweeping import SWEEP_SECONDS, sweep, sweep_for_ever
 from workflow_manager.manager.updates import NEVER_BEGAN
 from workflow_manager.model import UNSET_TIME, JobStatus, Workflow, WorkflowQuery, WorkflowStatus
 from workflow_manager.model.errors import BackendUnavailable, InvalidRequest, StorageUnavailable, WorkflowNotFound
@@ -326,39 +323,6 @@ async def test_a_workflow_without_an_execution_fails_after_five_minutes(
 
     assert (found.status, found.jobs) == (status, [])
     assert found.status_reason == (NEVER_BEGAN if status is WorkflowStatus.FAILED else "")
-
-
-async def test_nobody_needs_to_read_it_for_that(untold: World) -> None:
-    lost = await never_begun(untold)
-    await untold.define(WAITING, name="w")
-    waiting = await untold.run(definition_name="w")
-    untold.clock.advance(301)
-
-    await sweep(untold.store, untold.manager._updates, untold.clock)
-
-    assert (await untold.store.workflow(lost.id)).status is WorkflowStatus.FAILED
-    assert (await untold.store.workflow(waiting.id)).status is WorkflowStatus.RUNNING
-
-
-async def test_sweeping_goes_on_after_a_failure(untold: World) -> None:
-    """However many there are, and page by page."""
-    lost = await never_begun(untold)
-    for number in range(250):
-        await untold.store.save_workflow(structs.replace(lost, id=f"lost-{number}"))
-    untold.clock.advance(301)
-    untold.stepfunctions.errors["describe_execution"] = [errors.ThrottlingException("slow down")]
-    pauses: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        pauses.append(seconds)
-        if len(pauses) == 2:
-            raise asyncio.CancelledError
-
-    with pytest.raises(asyncio.CancelledError):
-        await sweep_for_ever(untold.store, untold.manager._updates, untold.clock, sleep)
-
-    assert pauses == [SWEEP_SECONDS] * 2
-    assert (await untold.store.workflows(WorkflowQuery(statuses=(WorkflowStatus.QUEUED,)))).items == []
 
 
 async def test_a_backend_that_cannot_be_reached_fails_no_workflow(untold: World) -> None:
