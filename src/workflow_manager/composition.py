@@ -7,13 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import sys
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import apsw
+import boto3
+import structlog
 
 from workflow_manager.api.app import create_api
 from workflow_manager.api.logging import configure_logging
@@ -22,16 +29,29 @@ from workflow_manager.api.settings import ApiSettings
 from workflow_manager.clock import SystemClock
 from workflow_manager.database import Database, DataFolderInUse
 from workflow_manager.engine import EmbeddedStepFunctions
-from workflow_manager.manager import ManagerSettings, WorkflowManager
+from workflow_manager.manager import ManagerSettings, SweepSettings, WorkflowManager
 from workflow_manager.settings import Settings, SettingsError, reason
 from workflow_manager.stepfunctions.arns import Arns
+from workflow_manager.stepfunctions.queue import LONGEST_POLL_SECONDS, QueueSettings, QueueUnusable, StatusQueue
 from workflow_manager.stepfunctions.wire import create_wire
 from workflow_manager.store import Store
 from workflow_manager.store.memory import MemoryStore
 from workflow_manager.store.sqlite import SqliteStore
+from workflow_manager.tracing import CannotTrace, tracing
+
+if TYPE_CHECKING:
+    from workflow_manager.tracing.spans import Tracing
+
+log = structlog.get_logger("workflow_manager.composition")
 
 DATABASE = "workflow-manager.db"
 """The file in the data folder."""
+
+
+CLOSING_SECONDS = 5.0
+"""How long, beyond ``shutdown_seconds``, what stands behind the requests may take to end."""
+LAST_MESSAGES_SECONDS = 1.0
+"""How long, once requests have ended, status changes that are being written may take."""
 
 
 class CannotServe(Exception):
@@ -51,7 +71,8 @@ async def _serve(settings: Settings, started: Callable[[str], None]) -> None:
     async with service(settings) as running:
         # told once the signals are heard: who is told may send one at once
         asyncio.get_running_loop().call_soon(started, running.server.url)
-        await running.server.serve_until_signal()
+        by = partial(exit_within, settings.shutdown_seconds + CLOSING_SECONDS)
+        await running.server.serve_until_signal(heard=by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +94,13 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
     """
     if settings.backend == "aws":
         raise SettingsError("the backend 'aws' is not there yet; use --backend embedded, which is the default")
+    try:
+        traces = tracing(settings.otel_endpoint, os.environ)
+    except CannotTrace as error:
+        raise CannotServe(str(error)) from None
     async with AsyncExitStack() as stack:
+        if traces is not None:
+            stack.callback(traces.close)
         if settings.store == "memory":
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wfm-")))
         else:
@@ -86,19 +113,29 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
         engine = EmbeddedStepFunctions(
             database, arns=Arns(region=settings.region, account=settings.account_id), clock=SystemClock()
         )
-        manager = WorkflowManager(store, engine, settings=manager_settings(settings), changes=engine)
+        sweep = SweepSettings(after_seconds=settings.sweep_after_seconds, per_second=settings.sweep_per_second)
+        manager = WorkflowManager(store, engine, settings=manager_settings(settings), changes=engine, sweep=sweep)
         await manager.start()  # before the engine: what it tells when nobody listens is gone
         stack.push_async_callback(manager.stop)
         await engine.start()
         stack.push_async_callback(engine.close)
 
         limits = api_settings(settings)
+        api = create_api(manager, settings=limits)
+        if settings.status_queue_url:
+            queue = _status_queue(settings, manager, boto3.Session(region_name=settings.region), traces, api.closing)
+            try:
+                await queue.start()
+            except QueueUnusable as error:
+                raise CannotServe(f"{error}; name another one with --status-queue-url") from None
+            stack.push_async_callback(queue.stop, within_seconds=LAST_MESSAGES_SECONDS)
         server = Server(
-            create_api(manager, settings=limits),
+            api,
             create_wire(engine, max_body=limits.body_limit_bytes, body_timeout=limits.body_seconds),
             host=settings.host,
             port=settings.port,
             settings=limits,
+            around=None if traces is None else traces.application,
         )
         try:
             await server.start()
@@ -109,6 +146,46 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
             ) from None
         stack.push_async_callback(server.stop)
         yield Service(server, manager, engine, database)
+
+
+def _status_queue(
+    settings: Settings,
+    manager: WorkflowManager,
+    session: boto3.Session,
+    traces: Tracing | None,
+    stopping: asyncio.Event,
+) -> StatusQueue:
+    """What brings the status changes of executions on AWS. A poll ends within the time that requests have to end."""
+    if traces is not None:
+        traces.instrument(session)
+    return StatusQueue(
+        QueueSettings(
+            url=settings.status_queue_url,
+            receivers=settings.status_receivers,
+            poll_seconds=max(1, min(int(settings.shutdown_seconds) - 1, LONGEST_POLL_SECONDS)),
+            dead_letter_url=settings.status_dead_letter_queue_url,
+            most_receives=settings.status_most_receives,
+        ),
+        manager.apply_status_changes if traces is None else traces.delivering(manager.apply_status_changes),
+        session=session,
+        stopping=stopping,
+    )
+
+
+def exit_within(seconds: float) -> None:
+    """See that the process ends, whatever hangs: a call to a service that does not answer, a thread that waits for one.
+
+    Nothing is lost by it: what anyone was told is written, as after a kill.
+    """
+
+    def leave() -> None:
+        log.warning("stopped_late", seconds=seconds, reason="something that was under way did not end; it is cut off")
+        sys.stderr.flush()
+        os._exit(0)
+
+    timer = threading.Timer(seconds, leave)
+    timer.daemon = True
+    timer.start()
 
 
 def manager_settings(settings: Settings) -> ManagerSettings:

@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "worker": {"stepfunctions"},
     "definition_files": {"model"},
     "settings": set(),
+    "tracing": set(),
 }
 """Part -> parts that it may import besides itself. cli and composition may import all."""
 

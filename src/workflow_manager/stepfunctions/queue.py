@@ -70,7 +70,7 @@ class QueueSettings:
 
 
 class StatusQueue:
-    """Hands what a queue tells to ``deliver``, between ``start`` and ``stop``.
+    """Hands what a queue tells to ``deliver``, between ``start`` and ``stop``. No poll begins once ``stopping`` is set.
 
     ``counts`` says how many messages were received, deleted, failed (once each time), moved to the dead-letter queue
     and handed back, and how many parts of messages were ignored.
@@ -82,6 +82,7 @@ class StatusQueue:
         deliver: Deliver,
         *,
         session: boto3.Session,
+        stopping: asyncio.Event | None = None,
         first_pause_seconds: float = FIRST_PAUSE_SECONDS,
     ) -> None:
         self.settings = settings
@@ -99,7 +100,7 @@ class StatusQueue:
         self._pool = ThreadPoolExecutor(settings.receivers + 1, "status-queue")
         self._receivers: list[asyncio.Task[None]] = []
         self._held: dict[str, MessageTypeDef] = {}  # receipt handle -> what is being dealt with
-        self._stopping = asyncio.Event()
+        self._stopping = stopping or asyncio.Event()
         self._abandoned = threading.Event()
 
     async def start(self) -> None:
