@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo serve test check lint format generate lock docs bench clean
+.PHONY: help install dev demo serve test check lint format generate lambda lock docs bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ docs: install ## Write the API's OpenAPI document into docs/
 bench: dev ## Measure the hot paths; see bench/README.md
 	$(BIN)/python bench/engine.py
 	$(BIN)/python bench/list_workflows.py
+
+lambda: dev ## Put the code of the Lambda functions into dist/workflow-manager-lambda.zip
+	@UV=$(BIN)/uv tools/make_lambda.sh dist/workflow-manager-lambda.zip
 
 lock: dev ## Resolve the dependencies anew into the lock files
 	$(BIN)/uv pip compile -q --no-emit-index-url --generate-hashes --universal --python-version 3.11 pyproject.toml -o requirements.txt

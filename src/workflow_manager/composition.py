@@ -32,7 +32,13 @@ from workflow_manager.engine import EmbeddedStepFunctions
 from workflow_manager.manager import ManagerSettings, SweepSettings, WorkflowManager
 from workflow_manager.settings import Settings, SettingsError, reason
 from workflow_manager.stepfunctions.arns import Arns
-from workflow_manager.stepfunctions.queue import LONGEST_POLL_SECONDS, QueueSettings, QueueUnusable, StatusQueue
+from workflow_manager.stepfunctions.queue import (
+    LONGEST_POLL_SECONDS,
+    Deliver,
+    QueueSettings,
+    QueueUnusable,
+    StatusQueue,
+)
 from workflow_manager.stepfunctions.wire import create_wire
 from workflow_manager.store import Store
 from workflow_manager.store.memory import MemoryStore
@@ -146,6 +152,17 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
             ) from None
         stack.push_async_callback(server.stop)
         yield Service(server, manager, engine, database)
+
+
+@asynccontextmanager
+async def delivery(settings: Settings) -> AsyncIterator[Deliver]:
+    """What writes status changes that were told elsewhere, without a server: for a function in AWS Lambda.
+
+    Raises SettingsError, CannotServe.
+    """
+    async with AsyncExitStack() as stack:
+        raise SettingsError("TODO")
+        yield stack  # type: ignore[misc]
 
 
 def _status_queue(
