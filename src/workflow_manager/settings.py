@@ -85,7 +85,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         str,
         Meta(
             description="SQS queue that Step Functions' status change events come from; empty: none is read.",
-            pattern=r"^(https?://[^/].*)?$",
+            pattern=r"^(https?://[^/].+)?$",
         ),
     ] = ""
     status_receivers: Annotated[
@@ -95,7 +95,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         str,
         Meta(
             description="Where messages go that cannot be dealt with; empty: the queue's own redrive policy moves them.",
-            pattern=r"^(https?://[^/].*)?$",
+            pattern=r"^(https?://[^/].+)?$",
         ),
     ] = ""
     status_most_receives: Annotated[
@@ -112,7 +112,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         str,
         Meta(
             description="OpenTelemetry collector (OTLP over HTTP) that traces are sent to; empty: OTEL_* variables decide.",
-            pattern=r"^(https?://[^/].*)?$",
+            pattern=r"^(https?://[^/].+)?$",
         ),
     ] = ""
 
@@ -293,10 +293,10 @@ def _expected(kind: Any) -> str:
 
 
 PATTERNS = {
-    r"^(https?://[^/].*)?$": "an address, as http://127.0.0.1:8080",
     r"^[0-9]{12}$": "twelve digits as text",
     r"^[a-z0-9-]+$": "a region's name, as us-east-1",
     r"^https?://[^/]": "an address, as http://127.0.0.1:8080",
+    r"^(https?://[^/].+)?$": "an address, as http://127.0.0.1:8080",
 }
 """Pattern -> what it asks for, in words."""
 
