@@ -160,8 +160,10 @@ async def delivery(settings: Settings) -> AsyncIterator[Deliver]:
 
     Raises SettingsError, CannotServe.
     """
+    if settings.backend != "aws":
+        raise SettingsError("a function needs WFM_BACKEND=aws: the embedded engine runs in a server only")
     async with AsyncExitStack() as stack:
-        raise SettingsError("TODO")
+        raise SettingsError("the backend 'aws' is not there yet")
         yield stack  # type: ignore[misc]
 
 
