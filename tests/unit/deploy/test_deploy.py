@@ -40,25 +40,22 @@ SQS = {
     "send_message_batch": "sqs:SendMessage",
 }
 DYNAMODB = {
-    **{
-        method: "dynamodb:" + "".join(part.capitalize() for part in method.split("_"))
-        for method in (
-            "batch_get_item",
-            "batch_write_item",
-            "delete_item",
-            "describe_continuous_backups",
-            "describe_table",
-            "describe_time_to_live",
-            "get_item",
-            "put_item",
-            "query",
-            "scan",
-            "update_item",
-        )
-    },
-    # a transaction needs the rights of what it does: of its members, which are named in it
-    "ConditionCheck": "dynamodb:ConditionCheckItem",
-}
+    method: "dynamodb:" + "".join(part.capitalize() for part in method.split("_"))
+    for method in (
+        "batch_get_item",
+        "batch_write_item",
+        "delete_item",
+        "describe_continuous_backups",
+        "describe_table",
+        "describe_time_to_live",
+        "get_item",
+        "put_item",
+        "query",
+        "scan",
+        "update_item",
+    )
+} | {"ConditionCheck": "dynamodb:ConditionCheckItem"}
+"""A transaction needs the rights of what it does, which are those of its members' names (Put as PutItem) and of a check."""
 LOGS = {
     "create_log_group": "logs:CreateLogGroup",
     "describe_log_groups": "logs:DescribeLogGroups",
