@@ -121,7 +121,7 @@ class Sweeper:
             try:
                 after = await self._updates.refreshed(workflow)
             finally:
-                if after is workflow and not self._pushed and not workflow.status.final:
+                if after.last_updated == workflow.last_updated and not self._pushed and not after.status.final:
                     seen = WorkflowChange(last_updated=moment(self._clock.now()))
                     await self._store.change_workflow(workflow_id, seen)
         except WorkflowNotFound:  # its start failed in this moment, and took it back

@@ -307,3 +307,33 @@ async def test_an_outage_of_the_queue_is_waited_out(
 )
 def test_the_region_is_the_queues(url: str, region: str | None) -> None:
     assert region_of(url) == region
+
+
+async def test_a_poll_that_nobody_waits_for_gives_back_what_it_brings(
+    sqs: Any, session: boto3.Session, written: Written
+) -> None:
+    """The process ends when the poll does, and leaves nothing invisible."""
+    url = sqs.create_queue(QueueName="abandoned", Attributes={"VisibilityTimeout": "7200"})["QueueUrl"]
+    status_queue = StatusQueue(QueueSettings(url=url, poll_seconds=2, receivers=1), written, session=session)
+    poll, polls, ended = status_queue._poll, asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def announced() -> Any:
+        loop.call_soon_threadsafe(polls.set)
+        try:
+            return poll()
+        finally:
+            loop.call_soon_threadsafe(ended.set)
+
+    status_queue._poll = announced  # type: ignore[method-assign]
+    await status_queue.start()
+    await polls.wait()
+    await status_queue.stop(within_seconds=0.01)
+
+    await asyncio.to_thread(sqs.send_message, QueueUrl=url, MessageBody=message("w"))
+    await ended.wait()
+
+    assert written.statuses == {}
+    assert left(sqs, url) == (1, 0)
+    (found,) = sqs.receive_message(QueueUrl=url, AttributeNames=["ApproximateReceiveCount"])["Messages"]
+    assert found["Attributes"]["ApproximateReceiveCount"] == "2"  # the poll had it
