@@ -11,6 +11,7 @@ the one looked at last, so that each has its turn.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import secrets
@@ -72,6 +73,7 @@ class Sweeper:
         self._pause_seconds = PUSHED_PAUSE_SECONDS if pushed else PAUSE_SECONDS
         self._holder = holder or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._renew_at = 0.0
+        self._taking: asyncio.Future[bool] | None = None
 
     async def sweep_for_ever(self) -> NoReturn:
         """Sweep now and again and again, whenever this is the leader. What fails is tried again after a pause."""
@@ -84,6 +86,8 @@ class Sweeper:
                     log.warning("sweep_failed", code=error.code, reason=error.message)
                 await self._sleep(self._pause_seconds)
         finally:
+            if self._taking is not None:  # stopped while it took the lease: it is given back once it is taken
+                await asyncio.wait({self._taking})
             with contextlib.suppress(WfmError):
                 await self._store.release_lease(LEASE, self._holder)
 
@@ -108,7 +112,8 @@ class Sweeper:
         """Take the lease, or prolong it."""
         now = self._clock.now()
         until = moment(now + LEASE_PAUSES * self._pause_seconds)
-        if not await self._store.take_lease(LEASE, self._holder, moment(now), until):
+        self._taking = asyncio.ensure_future(self._store.take_lease(LEASE, self._holder, moment(now), until))
+        if not await asyncio.shield(self._taking):
             return False
         self._renew_at = now + self._pause_seconds
         return True

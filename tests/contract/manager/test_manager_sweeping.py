@@ -252,3 +252,25 @@ async def test_the_manager_sweeps_by_itself(alone: World, clock: VirtualClock) -
 
     found = await alone.stored(lost, until=lambda each: each.status.final)
     assert found.status_reason == NEVER_BEGAN
+
+
+async def test_one_that_stops_while_it_takes_the_lease_gives_it_back(
+    alone: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call that is under way to a store elsewhere is carried out there, whoever waits for it."""
+    take_lease, asked, goes_on = alone.store.take_lease, asyncio.Event(), asyncio.Event()
+
+    async def slowly(*arguments: Any) -> bool:
+        asked.set()
+        await goes_on.wait()
+        return await take_lease(*arguments)
+
+    monkeypatch.setattr(alone.store, "take_lease", slowly)
+    running = asyncio.create_task(Server(alone, "a").run())
+    await asked.wait()
+    running.cancel()
+    goes_on.set()
+    await running
+    monkeypatch.undo()
+
+    assert await Server(alone, "b").sweeper._leads()
