@@ -29,6 +29,7 @@ from workflow_manager.api.settings import ApiSettings
 from workflow_manager.clock import SystemClock
 from workflow_manager.database import Database, DataFolderInUse
 from workflow_manager.engine import EmbeddedStepFunctions
+from workflow_manager.engine.draft import Limits
 from workflow_manager.manager import ManagerSettings, SweepSettings, WorkflowManager
 from workflow_manager.settings import Settings, SettingsError, reason
 from workflow_manager.stepfunctions.arns import Arns
@@ -46,10 +47,13 @@ from workflow_manager.store.sqlite import SqliteStore
 from workflow_manager.tracing import CannotTrace, tracing
 
 if TYPE_CHECKING:
+    from workflow_manager.engine.cloudwatch import CloudWatchLogs
     from workflow_manager.tracing.spans import Tracing
 
 log = structlog.get_logger("workflow_manager.composition")
 
+MARGIN_BYTES = 1 << 20
+"""Beside a payload, in the largest request of the Step Functions API."""
 DATABASE = "workflow-manager.db"
 """The file in the data folder."""
 
@@ -116,8 +120,15 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
         store: Store = MemoryStore() if settings.store == "memory" else SqliteStore(database)
         stack.push_async_callback(store.close)
 
+        logs = _cloudwatch_logs(settings) if settings.cloudwatch_logs == "on" else None
+        if logs is not None:
+            stack.push_async_callback(logs.close)
         engine = EmbeddedStepFunctions(
-            database, arns=Arns(region=settings.region, account=settings.account_id), clock=SystemClock()
+            database,
+            arns=Arns(region=settings.region, account=settings.account_id),
+            clock=SystemClock(),
+            limits=Limits(payload_bytes=settings.max_payload_bytes, history_events=settings.max_history_events),
+            log_destination=logs,
         )
         sweep = SweepSettings(after_seconds=settings.sweep_after_seconds, per_second=settings.sweep_per_second)
         manager = WorkflowManager(store, engine, settings=manager_settings(settings), changes=engine, sweep=sweep)
@@ -137,7 +148,13 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
             stack.push_async_callback(queue.stop, within_seconds=LAST_MESSAGES_SECONDS)
         server = Server(
             api,
-            create_wire(engine, max_body=limits.body_limit_bytes, body_timeout=limits.body_seconds),
+            create_wire(
+                engine,
+                # a payload is JSON within JSON: each of its quotes takes two characters
+                max_body=max(limits.body_limit_bytes, 2 * settings.max_payload_bytes + MARGIN_BYTES),
+                body_timeout=limits.body_seconds,
+                max_payload=settings.max_payload_bytes,
+            ),
             host=settings.host,
             port=settings.port,
             settings=limits,
@@ -205,6 +222,18 @@ def exit_within(seconds: float) -> None:
     timer = threading.Timer(seconds, leave)
     timer.daemon = True
     timer.start()
+
+
+def _cloudwatch_logs(settings: Settings) -> CloudWatchLogs:
+    """Raises SettingsError."""
+    from botocore.exceptions import BotoCoreError
+
+    from workflow_manager.engine.cloudwatch import CloudWatchLogs
+
+    try:
+        return CloudWatchLogs(boto3.client("logs", region_name=settings.region))
+    except (BotoCoreError, ValueError) as error:
+        raise SettingsError(f"cloudwatch_logs is on, but no client can be made: {error}") from None
 
 
 def manager_settings(settings: Settings) -> ManagerSettings:

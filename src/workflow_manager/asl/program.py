@@ -31,11 +31,16 @@ class Failure(Exception):  # raised inside asl, caught by the engine's step; nev
         self.location = location
 
 
+ABSENT: Any = object()
+"""In the place of a value that is not there, where null would be one."""
+
+
 class Env:
     """What an expression may refer to besides its data.
 
     ``context`` is the context object (``$$``), made when first asked for. ``variables`` are those of the frame.
-    ``input``, ``result`` and ``error_output`` are JSONata's ``$states``. ``uuid``, ``random`` and ``now`` are the only
+    ``input``, ``result`` and ``error_output`` are JSONata's ``$states``; the two last are there only once they exist (ABSENT and
+    None until then). ``uuid``, ``random`` and ``now`` are the only
     sources of what a pure function cannot know: a UUID as text, a float in [0, 1), the time in seconds since the epoch.
     """
 
@@ -67,7 +72,7 @@ class Env:
         self.random = random
         self.now = now
         self.input: Json = None
-        self.result: Json = None
+        self.result: Json = ABSENT
         self.error_output: Json = None
 
     @property
