@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo serve test check fuzz lint format generate lock docs bench clean
+.PHONY: help install dev demo serve test check fuzz lint format generate lambda lock docs bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ docs: install ## Write the API's OpenAPI document, and the table of what is supp
 bench: dev ## Measure the hot paths; see bench/README.md
 	$(BIN)/python bench/engine.py
 	$(BIN)/python bench/list_workflows.py
+
+lambda: dev ## Put the code of the Lambda functions into dist/workflow-manager-lambda.zip
+	@UV=$(BIN)/uv tools/make_lambda.sh dist/workflow-manager-lambda.zip
 
 .PHONY: mutations
 mutations: dev ## Break every valid definition in 400 places, and see each run or be refused for that place

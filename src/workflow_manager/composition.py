@@ -8,14 +8,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sys
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import apsw
+import boto3
+import structlog
 
 from workflow_manager.api.app import create_api
 from workflow_manager.api.logging import configure_logging
@@ -25,23 +30,40 @@ from workflow_manager.clock import SystemClock
 from workflow_manager.database import Database, DataFolderInUse
 from workflow_manager.engine import EmbeddedStepFunctions
 from workflow_manager.engine.draft import Limits
-from workflow_manager.manager import ManagerSettings, WorkflowManager
+from workflow_manager.manager import ManagerSettings, SweepSettings, WorkflowManager
 from workflow_manager.model.errors import StorageUnavailable
 from workflow_manager.settings import Settings, SettingsError, reason
 from workflow_manager.stepfunctions.arns import Arns
+from workflow_manager.stepfunctions.queue import (
+    LONGEST_POLL_SECONDS,
+    Deliver,
+    QueueSettings,
+    QueueUnusable,
+    StatusQueue,
+)
 from workflow_manager.stepfunctions.wire import create_wire
 from workflow_manager.store import Store
 from workflow_manager.store.memory import MemoryStore
 from workflow_manager.store.sqlite import SqliteStore
+from workflow_manager.tracing import CannotTrace, tracing
 
 if TYPE_CHECKING:
     from workflow_manager.engine.cloudwatch import CloudWatchLogs
     from workflow_manager.store.dynamodb_calls import DynamoCalls
+    from workflow_manager.tracing.spans import Tracing
+
+log = structlog.get_logger("workflow_manager.composition")
 
 MARGIN_BYTES = 1 << 20
 """Beside a payload, in the largest request of the Step Functions API."""
 DATABASE = "workflow-manager.db"
 """The file in the data folder."""
+
+
+CLOSING_SECONDS = 5.0
+"""How long, beyond ``shutdown_seconds``, what stands behind the requests may take to end."""
+LAST_MESSAGES_SECONDS = 1.0
+"""How long, once requests have ended, status changes that are being written may take."""
 
 
 class CannotServe(Exception):
@@ -61,7 +83,8 @@ async def _serve(settings: Settings, started: Callable[[str], None]) -> None:
     async with service(settings) as running:
         # told once the signals are heard: who is told may send one at once
         asyncio.get_running_loop().call_soon(started, running.server.url)
-        await running.server.serve_until_signal()
+        by = partial(exit_within, settings.shutdown_seconds + CLOSING_SECONDS)
+        await running.server.serve_until_signal(heard=by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +106,13 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
     """
     if settings.backend == "aws":
         raise SettingsError("the backend 'aws' is not there yet; use --backend embedded, which is the default")
+    try:
+        traces = tracing(settings.otel_endpoint, os.environ)
+    except CannotTrace as error:
+        raise CannotServe(str(error)) from None
     async with AsyncExitStack() as stack:
+        if traces is not None:
+            stack.callback(traces.close)
         if settings.store == "memory":
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wfm-")))
         else:
@@ -103,15 +132,24 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
             limits=Limits(payload_bytes=settings.max_payload_bytes, history_events=settings.max_history_events),
             log_destination=logs,
         )
-        manager = WorkflowManager(store, engine, settings=manager_settings(settings), changes=engine)
+        sweep = SweepSettings(after_seconds=settings.sweep_after_seconds, per_second=settings.sweep_per_second)
+        manager = WorkflowManager(store, engine, settings=manager_settings(settings), changes=engine, sweep=sweep)
         await manager.start()  # before the engine: what it tells when nobody listens is gone
         stack.push_async_callback(manager.stop)
         await engine.start()
         stack.push_async_callback(engine.close)
 
         limits = api_settings(settings)
+        api = create_api(manager, settings=limits)
+        if settings.status_queue_url:
+            queue = _status_queue(settings, manager, boto3.Session(region_name=settings.region), traces, api.closing)
+            try:
+                await queue.start()
+            except QueueUnusable as error:
+                raise CannotServe(f"{error}; name another one with --status-queue-url") from None
+            stack.push_async_callback(queue.stop, within_seconds=LAST_MESSAGES_SECONDS)
         server = Server(
-            create_api(manager, settings=limits),
+            api,
             create_wire(
                 engine,
                 # a payload is JSON within JSON: each of its quotes takes two characters
@@ -122,6 +160,7 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
             host=settings.host,
             port=settings.port,
             settings=limits,
+            around=None if traces is None else traces.application,
         )
         try:
             await server.start()
@@ -134,9 +173,61 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
         yield Service(server, manager, engine, database)
 
 
+@asynccontextmanager
+async def delivery(settings: Settings) -> AsyncIterator[Deliver]:
+    """What writes status changes that were told elsewhere, without a server: for a function in AWS Lambda.
+
+    Raises SettingsError, CannotServe.
+    """
+    if settings.backend != "aws":
+        raise SettingsError("a function needs WFM_BACKEND=aws: the embedded engine runs in a server only")
+    async with AsyncExitStack() as stack:
+        raise SettingsError("the backend 'aws' is not there yet")
+        yield stack
+
+
+def _status_queue(
+    settings: Settings,
+    manager: WorkflowManager,
+    session: boto3.Session,
+    traces: Tracing | None,
+    stopping: asyncio.Event,
+) -> StatusQueue:
+    """What brings the status changes of executions on AWS. A poll ends within the time that requests have to end."""
+    if traces is not None:
+        traces.instrument(session)
+    return StatusQueue(
+        QueueSettings(
+            url=settings.status_queue_url,
+            receivers=settings.status_receivers,
+            poll_seconds=max(1, min(int(settings.shutdown_seconds) - 1, LONGEST_POLL_SECONDS)),
+            dead_letter_url=settings.status_dead_letter_queue_url,
+            most_receives=settings.status_most_receives,
+        ),
+        manager.apply_status_changes if traces is None else traces.delivering(manager.apply_status_changes),
+        session=session,
+        stopping=stopping,
+    )
+
+
+def exit_within(seconds: float) -> None:
+    """See that the process ends, whatever hangs: a call to a service that does not answer, a thread that waits for one.
+
+    Nothing is lost by it: what anyone was told is written, as after a kill.
+    """
+
+    def leave() -> None:
+        log.warning("stopped_late", seconds=seconds, reason="something that was under way did not end; it is cut off")
+        sys.stderr.flush()
+        os._exit(0)
+
+    timer = threading.Timer(seconds, leave)
+    timer.daemon = True
+    timer.start()
+
+
 def _cloudwatch_logs(settings: Settings) -> CloudWatchLogs:
     """Raises SettingsError."""
-    import boto3  # takes a third of a second, which only those pay who want it
     from botocore.exceptions import BotoCoreError
 
     from workflow_manager.engine.cloudwatch import CloudWatchLogs

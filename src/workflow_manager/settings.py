@@ -113,6 +113,40 @@ class Settings(Struct, frozen=True, kw_only=True):
     shutdown_seconds: Annotated[
         Seconds, Meta(description="How long requests may take to end when the server is told to stop.")
     ] = 3.0
+    status_queue_url: Annotated[
+        str,
+        Meta(
+            description="SQS queue that Step Functions' status change events come from; empty: none is read.",
+            pattern=r"^(https?://[^/].+)?$",
+        ),
+    ] = ""
+    status_receivers: Annotated[
+        int, Meta(description="How many receivers wait for status changes at once.", ge=1, le=64)
+    ] = 2
+    status_dead_letter_queue_url: Annotated[
+        str,
+        Meta(
+            description="Where messages go that cannot be dealt with; empty: the queue's own redrive policy moves them.",
+            pattern=r"^(https?://[^/].+)?$",
+        ),
+    ] = ""
+    status_most_receives: Annotated[
+        int, Meta(description="How often a message is received before it goes there.", ge=1, le=1000)
+    ] = 10
+    sweep_after_seconds: Annotated[
+        Seconds,
+        Meta(description="On aws, an unfinished workflow that nobody has looked at for so long is looked up."),
+    ] = 300.0
+    sweep_per_second: Annotated[
+        int, Meta(description="How many workflows are looked up in this way per second, at most.", ge=1, le=1000)
+    ] = 10
+    otel_endpoint: Annotated[
+        str,
+        Meta(
+            description="OpenTelemetry collector (OTLP over HTTP) that traces are sent to; empty: OTEL_* variables decide.",
+            pattern=r"^(https?://[^/].+)?$",
+        ),
+    ] = ""
 
 
 class ClientSettings(Struct, frozen=True, kw_only=True):
@@ -296,6 +330,7 @@ PATTERNS = {
     r"^(https?://[^/].*)?$": "an address, as http://127.0.0.1:8080",
     r"^[A-Za-z0-9_.-]{1,200}$": "1 to 200 letters, digits, '-', '_' or '.'",
     r"^https?://[^/]": "an address, as http://127.0.0.1:8080",
+    r"^(https?://[^/].+)?$": "an address, as http://127.0.0.1:8080",
 }
 """Pattern -> what it asks for, in words."""
 

@@ -54,6 +54,13 @@ def serve(
     write_seconds: Annotated[str | None, setting("write_seconds")] = None,
     keep_alive_seconds: Annotated[str | None, setting("keep_alive_seconds")] = None,
     shutdown_seconds: Annotated[str | None, setting("shutdown_seconds")] = None,
+    status_queue_url: Annotated[str | None, setting("status_queue_url")] = None,
+    status_receivers: Annotated[str | None, setting("status_receivers")] = None,
+    status_dead_letter_queue_url: Annotated[str | None, setting("status_dead_letter_queue_url")] = None,
+    status_most_receives: Annotated[str | None, setting("status_most_receives")] = None,
+    sweep_after_seconds: Annotated[str | None, setting("sweep_after_seconds")] = None,
+    sweep_per_second: Annotated[str | None, setting("sweep_per_second")] = None,
+    otel_endpoint: Annotated[str | None, setting("otel_endpoint")] = None,
     config: Annotated[
         Path | None,
         typer.Option(

@@ -118,11 +118,11 @@ class World:
         return found
 
 
-LONG_SECONDS = 60
+LONG_SECONDS = 10
 
 
 async def briefly(seconds: float) -> None:
-    """Waiting, as far as these tests go: pauses between looks are short, and what comes every few minutes comes once."""
+    """Waiting, as far as these tests go: pauses between looks are short, and what comes now and then comes once."""
     if seconds > LONG_SECONDS:
         await asyncio.Event().wait()
     await asyncio.sleep(0.001)
