@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo demo-aws serve test check lint format generate lock docs bench clean
+.PHONY: help install dev demo demo-aws serve test check fuzz lint format generate lambda lock docs bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,7 @@ serve: install ## Start the server on 127.0.0.1:8080 with its data in ./wfm-data
 	@$(BIN)/wfm serve
 
 test: dev ## Prepare what the checks need and run all of them
+	@$(BIN)/python tools/local_dynamodb.py >/dev/null
 	@$(MAKE) --no-print-directory check
 
 check: ## Lint, types and tests, without installing anything
@@ -41,6 +42,9 @@ check: ## Lint, types and tests, without installing anything
 	$(BIN)/python tools/write_api_reference.py --check
 	$(BIN)/python tools/generate_clients.py --check
 	$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term
+
+fuzz: dev ## Hand in hostile definitions, expressions and requests, many and others every time
+	WFM_FUZZ_EXAMPLES=$${WFM_FUZZ_EXAMPLES:-20000} $(BIN)/python -m pytest -q tests/fuzz
 
 lint: dev ## Lint and types only
 	$(BIN)/ruff format --check .
@@ -56,12 +60,21 @@ generate: dev ## Write what is made from botocore's model and from the API: seam
 	$(BIN)/python tools/write_api_reference.py
 	$(BIN)/python tools/generate_clients.py
 
-docs: install ## Write the API's OpenAPI document into docs/
+docs: install ## Write the API's OpenAPI document, and the table of what is supported, into docs/
 	$(BIN)/python tools/write_openapi.py docs/openapi.json
+	$(BIN)/python tools/write_asl_support.py docs/asl-support.md
 
 bench: dev ## Measure the hot paths; see bench/README.md
 	$(BIN)/python bench/engine.py
 	$(BIN)/python bench/list_workflows.py
+
+lambda: dev ## Put the code of the Lambda functions into dist/workflow-manager-lambda.zip
+	@UV=$(BIN)/uv tools/make_lambda.sh dist/workflow-manager-lambda.zip
+
+.PHONY: mutations
+mutations: dev ## Break every valid definition in 400 places, and see each run or be refused for that place
+	WFM_MUTATIONS=400 $(BIN)/python -m pytest -q tests/unit/engine/test_mutations.py
+	WFM_MUTATIONS=40 $(BIN)/python -m pytest -q tests/unit/engine/test_state_tester_anywhere.py
 
 lock: dev ## Resolve the dependencies anew into the lock files
 	$(BIN)/uv pip compile -q --no-emit-index-url --generate-hashes --universal --python-version 3.11 pyproject.toml -o requirements.txt

@@ -7,13 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import sys
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import apsw
+import boto3
+import structlog
 from botocore.exceptions import BotoCoreError
 
 from workflow_manager.api.app import create_api
@@ -24,8 +31,10 @@ from workflow_manager.aws import Aws, configured
 from workflow_manager.clock import SystemClock
 from workflow_manager.database import Database, DataFolderInUse
 from workflow_manager.engine import EmbeddedStepFunctions
-from workflow_manager.manager import ManagerSettings, WorkflowManager
+from workflow_manager.engine.draft import Limits
+from workflow_manager.manager import ManagerSettings, SweepSettings, WorkflowManager
 from workflow_manager.metrics import Metrics
+from workflow_manager.model.errors import StorageUnavailable
 from workflow_manager.settings import Settings, SettingsError, reason
 from workflow_manager.stepfunctions.arns import Arns
 from workflow_manager.stepfunctions.aws import AwsStepFunctions
@@ -34,13 +43,37 @@ from workflow_manager.stepfunctions.changes import ExecutionChanges
 from workflow_manager.stepfunctions.elsewhere import elsewhere
 from workflow_manager.stepfunctions.loggroups import LogGroups
 from workflow_manager.stepfunctions.protocol import StepFunctions
+from workflow_manager.stepfunctions.queue import (
+    LONGEST_POLL_SECONDS,
+    Deliver,
+    QueueSettings,
+    QueueUnusable,
+    StatusQueue,
+)
 from workflow_manager.stepfunctions.wire import create_wire
 from workflow_manager.store import Store
 from workflow_manager.store.memory import MemoryStore
 from workflow_manager.store.sqlite import SqliteStore
+from workflow_manager.tracing import CannotTrace, tracing
 
+if TYPE_CHECKING:
+    from workflow_manager.engine.cloudwatch import CloudWatchLogs
+    from workflow_manager.store.dynamodb_calls import DynamoCalls
+    from workflow_manager.tracing.spans import Tracing
+
+log = structlog.get_logger("workflow_manager.composition")
+
+DEFAULT_REGION = "us-east-1"
+MARGIN_BYTES = 1 << 20
+"""Beside a payload, in the largest request of the Step Functions API."""
 DATABASE = "workflow-manager.db"
 """The file in the data folder."""
+
+
+CLOSING_SECONDS = 5.0
+"""How long, beyond ``shutdown_seconds``, what stands behind the requests may take to end."""
+LAST_MESSAGES_SECONDS = 1.0
+"""How long, once requests have ended, status changes that are being written may take."""
 
 
 class CannotServe(Exception):
@@ -60,7 +93,8 @@ async def _serve(settings: Settings, started: Callable[[str], None]) -> None:
     async with service(settings) as running:
         # told once the signals are heard: who is told may send one at once
         asyncio.get_running_loop().call_soon(started, running.server.url)
-        await running.server.serve_until_signal()
+        by = partial(exit_within, settings.shutdown_seconds + CLOSING_SECONDS)
+        await running.server.serve_until_signal(heard=by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,36 +136,56 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
     """
     metrics = Metrics()
     aws = configured(settings) if settings.backend == "aws" else None  # before anything is made
+    try:
+        traces = tracing(settings.otel_endpoint, os.environ)
+    except CannotTrace as error:
+        raise CannotServe(str(error)) from None
     async with AsyncExitStack() as stack:
+        if traces is not None:
+            stack.callback(traces.close)
         database = None
         if settings.store == "sqlite" or settings.backend == "embedded":
             database = _open(_folder(settings, stack))
             stack.push_async_callback(database.close)
-        store = _store(settings, database)
+        store = await _store(settings, database)
         stack.push_async_callback(store.close)
         if aws is not None:
+            if traces is not None:
+                traces.instrument(aws.session)
             backend = _aws(settings, aws, metrics, stack)
         else:
             assert database is not None
             backend = _embedded(settings, database, stack)
+        sweep = SweepSettings(after_seconds=settings.sweep_after_seconds, per_second=settings.sweep_per_second)
         manager = WorkflowManager(
             store,
             backend.stepfunctions,
             settings=backend.settings,
             changes=backend.changes,
             log_groups=backend.log_groups,
+            sweep=sweep,
         )
         await manager.start()  # before the backend: what it tells when nobody listens is gone
         stack.push_async_callback(manager.stop)
         await backend.start()
 
         limits = api_settings(settings)
+        api = create_api(manager, settings=limits, metrics=metrics)
+        if settings.status_queue_url:
+            session = boto3.Session(region_name=region(settings)) if aws is None else aws.session
+            queue = _status_queue(settings, manager, session, traces, api.closing)
+            try:
+                await queue.start()
+            except QueueUnusable as error:
+                raise CannotServe(f"{error}; name another one with --status-queue-url") from None
+            stack.push_async_callback(queue.stop, within_seconds=LAST_MESSAGES_SECONDS)
         server = Server(
-            create_api(manager, settings=limits, metrics=metrics),
+            api,
             backend.wire,
             host=settings.host,
             port=settings.port,
             settings=limits,
+            around=None if traces is None else traces.application,
         )
         try:
             await server.start()
@@ -144,25 +198,31 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
         yield Service(server, manager, backend.stepfunctions, store, database)
 
 
-def _store(settings: Settings, database: Database | None) -> Store:
-    """The store that the settings name."""
-    if settings.store == "memory":
-        return MemoryStore()
-    assert database is not None
-    return SqliteStore(database)
-
-
 def _embedded(settings: Settings, database: Database, stack: AsyncExitStack) -> Backend:
     """The engine in this process, and its API on the wire."""
     ours = manager_settings(settings)
-    arns = Arns(region=ours.region, account=ours.account_id)
-    engine = EmbeddedStepFunctions(database, arns=arns, clock=SystemClock())
+    logs = _cloudwatch_logs(settings) if settings.cloudwatch_logs == "on" else None
+    if logs is not None:
+        stack.push_async_callback(logs.close)
+    engine = EmbeddedStepFunctions(
+        database,
+        arns=Arns(region=ours.region, account=ours.account_id),
+        clock=SystemClock(),
+        limits=Limits(payload_bytes=settings.max_payload_bytes, history_events=settings.max_history_events),
+        log_destination=logs,
+    )
 
     async def start() -> None:
         await engine.start()
         stack.push_async_callback(engine.close)
 
-    wire = create_wire(engine, max_body=settings.body_limit_bytes, body_timeout=settings.body_seconds)
+    wire = create_wire(
+        engine,
+        # a payload is JSON within JSON: each of its quotes takes two characters
+        max_body=max(settings.body_limit_bytes, 2 * settings.max_payload_bytes + MARGIN_BYTES),
+        body_timeout=settings.body_seconds,
+        max_payload=settings.max_payload_bytes,
+    )
     return Backend(stepfunctions=engine, settings=ours, wire=wire, changes=engine, start=start)
 
 
@@ -195,11 +255,127 @@ def _aws(settings: Settings, aws: Aws, metrics: Metrics, stack: AsyncExitStack) 
     return Backend(stepfunctions=stepfunctions, settings=ours, wire=elsewhere, log_groups=log_groups)
 
 
+@asynccontextmanager
+async def delivery(settings: Settings) -> AsyncIterator[Deliver]:
+    """What writes status changes that were told elsewhere, without a server: for a function in AWS Lambda.
+
+    Raises SettingsError, CannotServe.
+    """
+    if settings.backend != "aws":
+        raise SettingsError("a function needs WFM_BACKEND=aws: the embedded engine runs in a server only")
+    if settings.store != "dynamodb":
+        raise SettingsError("a function needs WFM_STORE=dynamodb: no other store outlives it")
+    aws = configured(settings)
+    async with AsyncExitStack() as stack:
+        store = await _store(settings, None)
+        stack.push_async_callback(store.close)
+        backend = _aws(settings, aws, Metrics(), stack)
+        manager = WorkflowManager(store, backend.stepfunctions, settings=backend.settings)
+        stack.push_async_callback(manager.stop)
+        yield manager.apply_status_changes
+
+
+def _status_queue(
+    settings: Settings,
+    manager: WorkflowManager,
+    session: boto3.Session,
+    traces: Tracing | None,
+    stopping: asyncio.Event,
+) -> StatusQueue:
+    """What brings the status changes of executions on AWS. A poll ends within the time that requests have to end."""
+    if traces is not None:
+        traces.instrument(session)
+    return StatusQueue(
+        QueueSettings(
+            url=settings.status_queue_url,
+            receivers=settings.status_receivers,
+            poll_seconds=max(1, min(int(settings.shutdown_seconds) - 1, LONGEST_POLL_SECONDS)),
+            dead_letter_url=settings.status_dead_letter_queue_url,
+            most_receives=settings.status_most_receives,
+        ),
+        manager.apply_status_changes if traces is None else traces.delivering(manager.apply_status_changes),
+        session=session,
+        stopping=stopping,
+    )
+
+
+def exit_within(seconds: float) -> None:
+    """See that the process ends, whatever hangs: a call to a service that does not answer, a thread that waits for one.
+
+    Nothing is lost by it: what anyone was told is written, as after a kill.
+    """
+
+    def leave() -> None:
+        log.warning("stopped_late", seconds=seconds, reason="something that was under way did not end; it is cut off")
+        sys.stderr.flush()
+        os._exit(0)
+
+    timer = threading.Timer(seconds, leave)
+    timer.daemon = True
+    timer.start()
+
+
+def _cloudwatch_logs(settings: Settings) -> CloudWatchLogs:
+    """Raises SettingsError."""
+    from workflow_manager.engine.cloudwatch import CloudWatchLogs
+
+    try:
+        return CloudWatchLogs(boto3.client("logs", region_name=region(settings)))
+    except (BotoCoreError, ValueError) as error:
+        raise SettingsError(f"cloudwatch_logs is on, but no client can be made: {error}") from None
+
+
+async def _store(settings: Settings, database: Database | None) -> Store:
+    """The store that the settings name. Raises CannotServe, SettingsError."""
+    if settings.store == "memory":
+        return MemoryStore()
+    if settings.store == "dynamodb":
+        return await _dynamodb(settings)
+    assert database is not None
+    return SqliteStore(database)
+
+
+async def _dynamodb(settings: Settings) -> Store:
+    """Raises CannotServe if DynamoDB cannot be used or its tables are not there."""
+    from workflow_manager.store.dynamodb import DynamoStore
+    from workflow_manager.store.dynamodb_tables import check_tables
+
+    try:
+        calls = dynamodb_calls(settings)
+        try:
+            await check_tables(calls, settings.dynamodb_prefix)
+        except BaseException:
+            await calls.close()
+            raise
+    except StorageUnavailable as error:
+        raise CannotServe(error.message) from None
+    return DynamoStore(calls, prefix=settings.dynamodb_prefix, ttl_days=settings.dynamodb_ttl_days)
+
+
+def dynamodb_calls(settings: Settings) -> DynamoCalls:
+    """Calls to DynamoDB as the settings, and wherever they are empty AWS's own variables and files, say.
+
+    Raises StorageUnavailable.
+    """
+    from workflow_manager.store.dynamodb_calls import DynamoCalls  # boto3 takes a third of a second
+
+    return DynamoCalls(
+        region=region(settings),
+        endpoint_url=settings.dynamodb_endpoint_url or None,
+        threads=settings.dynamodb_threads,
+    )
+
+
+def region(settings: Settings) -> str:
+    """Where AWS is called from the embedded backend, or for the store."""
+    return settings.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
+
+
 def manager_settings(settings: Settings) -> ManagerSettings:
     """Of a service on the embedded engine."""
     account = settings.account_id or "000000000000"
     return ManagerSettings(
-        region=settings.region or "us-east-1",
+        region=settings.region or DEFAULT_REGION,
         account_id=account,
         role_arn=settings.role_arn or f"arn:aws:iam::{account}:role/workflow-manager",
         environment=settings.environment,

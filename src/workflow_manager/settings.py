@@ -42,9 +42,30 @@ class Settings(Struct, frozen=True, kw_only=True):
         Meta(description="What executes state machines: the engine in the server, or AWS Step Functions."),
     ] = "embedded"
     store: Annotated[
-        Literal["sqlite", "memory"],
+        Literal["sqlite", "memory", "dynamodb"],
         Meta(description="Where definitions and workflows are kept; memory forgets them when the server stops."),
     ] = "sqlite"
+    dynamodb_prefix: Annotated[
+        str,
+        Meta(
+            description="What the names of the tables in DynamoDB begin with; wfm init-store makes them.",
+            pattern=r"^[A-Za-z0-9_.-]{1,200}$",
+        ),
+    ] = "wfm"
+    dynamodb_ttl_days: Annotated[
+        int,
+        Meta(description="Days after its last change that a finished workflow stays in DynamoDB.", ge=1, le=36_500),
+    ] = 30
+    dynamodb_endpoint_url: Annotated[
+        str,
+        Meta(
+            description="Address of DynamoDB; when empty, AWS_ENDPOINT_URL_DYNAMODB, AWS_ENDPOINT_URL or AWS's own.",
+            pattern=r"^(https?://[^/].*)?$",
+        ),
+    ] = ""
+    dynamodb_threads: Annotated[
+        int, Meta(description="How many calls to DynamoDB run at a time, each on a connection.", ge=1, le=512)
+    ] = 32
     region: Annotated[
         str,
         Meta(
@@ -97,6 +118,17 @@ class Settings(Struct, frozen=True, kw_only=True):
         Literal["auto", "console", "json"],
         Meta(description="How log lines look; auto is console on a terminal and json elsewhere."),
     ] = "auto"
+    cloudwatch_logs: Annotated[
+        Literal["off", "on"],
+        Meta(description="Whether the engine's execution logs go to the log groups that state machines name, too."),
+    ] = "off"
+    max_payload_bytes: Annotated[
+        int,
+        Meta(description="Largest input or output of an execution or state; AWS's by default.", ge=1024, le=1 << 28),
+    ] = 262_144
+    max_history_events: Annotated[
+        int, Meta(description="Most events of an execution's history; AWS's by default.", ge=100, le=16_000_000)
+    ] = 25_000
     body_limit_bytes: Annotated[
         int, Meta(description="Largest request body that is read, in bytes.", ge=1024, le=1 << 30)
     ] = 4 << 20
@@ -114,6 +146,40 @@ class Settings(Struct, frozen=True, kw_only=True):
     shutdown_seconds: Annotated[
         Seconds, Meta(description="How long requests may take to end when the server is told to stop.")
     ] = 3.0
+    status_queue_url: Annotated[
+        str,
+        Meta(
+            description="SQS queue that Step Functions' status change events come from; empty: none is read.",
+            pattern=r"^(https?://[^/].+)?$",
+        ),
+    ] = ""
+    status_receivers: Annotated[
+        int, Meta(description="How many receivers wait for status changes at once.", ge=1, le=64)
+    ] = 2
+    status_dead_letter_queue_url: Annotated[
+        str,
+        Meta(
+            description="Where messages go that cannot be dealt with; empty: the queue's own redrive policy moves them.",
+            pattern=r"^(https?://[^/].+)?$",
+        ),
+    ] = ""
+    status_most_receives: Annotated[
+        int, Meta(description="How often a message is received before it goes there.", ge=1, le=1000)
+    ] = 10
+    sweep_after_seconds: Annotated[
+        Seconds,
+        Meta(description="On aws, an unfinished workflow that nobody has looked at for so long is looked up."),
+    ] = 300.0
+    sweep_per_second: Annotated[
+        int, Meta(description="How many workflows are looked up in this way per second, at most.", ge=1, le=1000)
+    ] = 10
+    otel_endpoint: Annotated[
+        str,
+        Meta(
+            description="OpenTelemetry collector (OTLP over HTTP) that traces are sent to; empty: OTEL_* variables decide.",
+            pattern=r"^(https?://[^/].+)?$",
+        ),
+    ] = ""
 
 
 class ClientSettings(Struct, frozen=True, kw_only=True):
@@ -295,7 +361,9 @@ PATTERNS = {
     r"^([0-9]{12})?$": "twelve digits as text",
     r"^[a-z0-9-]*$": "a region's name, as us-east-1",
     r"^(https?://[^/].*)?$": "an address, as http://127.0.0.1:8080",
+    r"^[A-Za-z0-9_.-]{1,200}$": "1 to 200 letters, digits, '-', '_' or '.'",
     r"^https?://[^/]": "an address, as http://127.0.0.1:8080",
+    r"^(https?://[^/].+)?$": "an address, as http://127.0.0.1:8080",
 }
 """Pattern -> what it asks for, in words."""
 

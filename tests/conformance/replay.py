@@ -175,6 +175,9 @@ class Run:
                 answer, path = error if error is not None else {path[1]: answer}, path[1:]
             elif error is not None:
                 answer, path = error["response"], []
+            if bind.get("inferred") and error is not None and bind["key"][-1] in error["response"]:
+                member = bind["key"][-1]  # was taken for the error's text, but is a member of the answer
+                expected, answer, path = {member: expected}, {member: error["response"][member]}, []
             got = _follow(answer, path)
             if got is NOTHING:
                 raise Difference(label, expected, answer)

@@ -10,8 +10,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import socket
+import sys
 from pathlib import Path
 
+import structlog
 import uvicorn
 
 from workflow_manager.database import Database
@@ -45,6 +47,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--port", type=int, default=0)
     options = parser.parse_args()
+    structlog.configure(
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr)
+    )  # execution logs; stdout is for the URL
     listener = socket.create_server(("127.0.0.1", options.port))
     with asyncio.Runner(loop_factory=uvicorn.Config(None, loop="uvloop").get_loop_factory()) as runner:
         runner.run(serve(options.data, listener))

@@ -680,7 +680,8 @@ def _items_at(path: paths.Path) -> Expr:
     def items(data: Json, env: Env) -> list[Any]:
         value = get(data, env)
         if not isinstance(value, list):
-            raise Failure("States.Runtime", f'Reference path "{path.text}" must point to array.')
+            text = path.text.removeprefix("$") if path.root == "$$" else path.text  # as AWS writes it
+            raise Failure("States.Runtime", f'Reference path "{text}" must point to array.')
         return value
 
     return items

@@ -1,8 +1,8 @@
 """JSONPath: parse a path once, evaluate it often.
 
 Reference paths (``$.a.b[2].c``, ``$['a b']``; ASL, "Reference Paths") become closures that index straight into the data: every
-transition takes some. Paths that can match several places (wildcards, slices, unions, filters, ``..``) go through
-python-jsonpath.
+transition takes some. Paths that can match several places (wildcards, slices, unions, filters, ``..``) are parsed by
+python-jsonpath and searched by searching.py.
 A path starts at ``$`` (the data), ``$$`` (the context object) or ``$name`` (a variable).
 
 A path that can match one place only answers the value there, or fails; any other answers the list of what matched, which may
@@ -15,16 +15,20 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
 from typing import Any, TypeAlias
 
 import jsonpath
+from jsonpath.filter import RegexLiteral
+from jsonpath.parse import Parser
+from jsonpath.stream import TokenStream
+from jsonpath.token import TOKEN_RE_FLAGS
 
 from .jsontext import to_text
 from .program import Env, Expr, Failure, Json, ResultPath
+from .regex import RegexError, compile_regex
+from .searching import MAX_VISITS, Find, SearchError, compile_search
 
 MAX_LENGTH = 4096
-MAX_MATCHES = 100_000
 
 Missing: TypeAlias = Callable[[Json, Env], Failure]
 """Makes the failure for a path that leads nowhere, out of ``$`` and the environment."""
@@ -48,18 +52,46 @@ class PathError(ValueError):
     """The text is not a path; the message says why."""
 
 
+class _Parser(Parser):
+    """Compiles the regular expressions of filters (``=~``) to such as take time linear in the text."""
+
+    def parse_regex(self, stream: TokenStream) -> RegexLiteral:
+        pattern = stream.current().value
+        flags = ""
+        if stream.peek().kind == TOKEN_RE_FLAGS:
+            stream.next()
+            flags = stream.next().value
+        try:
+            compiled = compile_regex(pattern, ignore_case="i" in flags, multiline="m" in flags, dot_all="s" in flags)
+        except RegexError as error:
+            raise PathError(str(error)) from None
+        return RegexLiteral(value=compiled)  # type: ignore[arg-type]  # it has the fullmatch that is all that =~ calls
+
+
+class _Environment(jsonpath.JSONPathEnvironment):
+    """Paths as Step Functions has them: filters call no functions."""
+
+    parser_class = _Parser
+
+    def setup_function_extensions(self) -> None:
+        """Offer none."""
+
+
+_ENVIRONMENT = _Environment()
+
+
 @dataclass(frozen=True, slots=True)
 class Path:
     """A parsed path.
 
     ``root`` is ``$``, ``$$`` or the name of a variable. ``keys`` are the steps of a reference path, names and indexes; None for a
-    path that may match several places, whose ``query`` is then the same path as python-jsonpath compiled it.
+    path that may match several places, whose ``search`` answers what matches in a root.
     """
 
     text: str
     root: str
     keys: tuple[str | int, ...] | None
-    query: jsonpath.JSONPath | None = None
+    search: Find | None = None
 
     @property
     def variable(self) -> str | None:
@@ -100,12 +132,17 @@ def parse(text: str) -> Path:
     if definite:
         return Path(text, root, tuple(keys))
     try:
-        query = jsonpath.compile("$" + "".join(steps))
-        if not isinstance(query, jsonpath.JSONPath):
-            raise PathError("one path only is expected")
+        search = _search("$" + "".join(steps))
     except (jsonpath.JSONPathError, RecursionError, ValueError) as error:
-        raise PathError(str(error).split(", line", maxsplit=1)[0]) from None
-    return Path(text, root, None, query)
+        raise PathError(str(error).split("\n", maxsplit=1)[0]) from None
+    return Path(text, root, None, search)
+
+
+def _search(text: str) -> Find:
+    query = _ENVIRONMENT.compile(text)
+    if not isinstance(query, jsonpath.JSONPath):
+        raise PathError("one path only is expected")
+    return compile_search(query)
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,8 +301,8 @@ def _walking(root: Expr, keys: tuple[str | int, ...], missing: Missing) -> Expr:
 
 
 def _searching(path: Path, missing: Missing) -> Expr:
-    query = path.query
-    assert query is not None
+    find = path.search
+    assert find is not None
     variable = path.variable
 
     def search(data: Json, env: Env) -> Any:
@@ -280,27 +317,15 @@ def _searching(path: Path, missing: Missing) -> Expr:
         if not isinstance(root, (dict, list)):
             return []
         try:
-            return _matches(query, root)
-        except (jsonpath.JSONPathError, RecursionError, OverflowError) as error:
-            raise Failure("States.Runtime", f"Invalid path '{path.text}' : {_one_line(error)}") from None
+            found, visits = find(root, min(MAX_VISITS, max(env.work_left, 0)))
+        except SearchError as error:
+            raise Failure("States.Runtime", f"Invalid path '{path.text}' : {error}") from None
+        except RecursionError:
+            raise Failure("States.Runtime", f"Invalid path '{path.text}' : the data is nested too deeply") from None
+        env.work_left -= visits
+        return found
 
     return search
-
-
-def _matches(query: jsonpath.JSONPath, root: Json) -> list[Any]:
-    """Search step by step, so that no step can match more than is bearable: each may match every place several times."""
-    found = [query.env.match_class(filter_context={}, obj=root, parent=None, path="$", parts=(), root=root)]
-    for segment in query.segments:
-        found = list(islice(segment.resolve(found), MAX_MATCHES + 1))
-        if len(found) > MAX_MATCHES:
-            raise OverflowError(f"more than {MAX_MATCHES} places match")
-    return [match.obj for match in found]
-
-
-def _one_line(error: Exception) -> str:
-    if isinstance(error, RecursionError):
-        return "the data is nested too deeply"
-    return str(error).partition("\n")[0]
 
 
 def invalid_path(path: Path) -> Missing:

@@ -45,7 +45,7 @@ def parse_resource(arn: str) -> TaskResource | None:
     )
 
 
-_OPTIMISED: dict[str, frozenset[str]] = {
+OPTIMISED: dict[str, frozenset[str]] = {
     service: frozenset(actions.split())
     for service, actions in {
         "apigateway": "invoke",
@@ -80,4 +80,4 @@ _OPTIMISED: dict[str, frozenset[str]] = {
 
 def is_known_integration(resource: TaskResource) -> bool:
     """Say whether Step Functions has the integration. Of SDK integrations (``aws-sdk:``) any is taken to be there."""
-    return resource.service.startswith("aws-sdk:") or resource.action in _OPTIMISED.get(resource.service, frozenset())
+    return resource.service.startswith("aws-sdk:") or resource.action in OPTIMISED.get(resource.service, frozenset())

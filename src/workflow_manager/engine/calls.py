@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from email.utils import formatdate
 from typing import Any
 
 import msgspec
 import structlog
 
+from workflow_manager.asl.program import TaskState
 from workflow_manager.database import Batch, Database, DatabaseUnavailable
 from workflow_manager.engine.activities import Activities
 from workflow_manager.engine.data import Data, text_of
+from workflow_manager.engine.express import NOT_SUPPORTED, Express
 from workflow_manager.engine.frames import Execution, TaskWait
 from workflow_manager.engine.integrations import Integration, IntegrationCall, IntegrationFailed
-from workflow_manager.engine.machines import check_name
+from workflow_manager.engine.machines import Machine, check_name
 from workflow_manager.engine.runner import Runner
 from workflow_manager.engine.stimuli import Outcome, Stimulus, TaskCall, TaskFailed, TaskSubmitted, TaskSucceeded
 from workflow_manager.engine.versions import Versions
+from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.arns import Arns, parse
-from workflow_manager.stepfunctions.errors import InvalidArn, StepFunctionsError, ValidationException
+from workflow_manager.stepfunctions.errors import (
+    InvalidArn,
+    StateMachineTypeNotSupported,
+    StepFunctionsError,
+    ValidationException,
+)
 
 NATIVE = frozenset({"activity", "states:startExecution"})
 """Tasks that run in the engine itself."""
@@ -44,6 +52,7 @@ class Calls:
         versions: Versions,
         activities: Activities,
         integrations: Mapping[str, Integration],
+        express: Express,
     ) -> None:
         self._database = database
         self._arns = arns
@@ -51,6 +60,9 @@ class Calls:
         self._versions = versions
         self._activities = activities
         self._integrations = integrations
+        self._express = express
+        self.start: Callable[[t.StartExecutionInput], Awaitable[t.StartExecutionOutput]]
+        """StartExecution, for Express executions; set by whoever has it (executions.py)."""
         self._query = database.query
         self._query_one = database.query_one
         self._slots = asyncio.Semaphore(MAX_INVOCATIONS)
@@ -58,6 +70,7 @@ class Calls:
         runner.on_call = self.call
         runner.on_withdrawn = self.withdrawn
         runner.on_ended = self.ended
+        express.invoke = self.invoke
 
     # ------------------------------------------------------------------------------------------ in the batch
 
@@ -67,11 +80,12 @@ class Calls:
         elif call.resource.service == "states" and call.resource.action == "startExecution":
             self._start_nested(batch, execution, call)
         else:
+            arguments = self._runner.payloads.kept(batch, call.arguments)
             batch.execute(
                 "INSERT OR REPLACE INTO invocation VALUES (?, ?, ?, ?, ?, ?)",
-                (execution.id, call.frame, call.scheduled_event, call.resource.arn, call.arguments, call.token),
+                (execution.id, call.frame, call.scheduled_event, call.resource.arn, arguments, call.token),
             )
-            batch.after_commit(lambda: self._invoke(execution.id, execution.arn, call))
+            batch.after_commit(lambda: self._invoke(execution, call))
 
     def withdrawn(self, batch: Batch, execution: Execution, frame: int, task: TaskWait) -> None:
         if task.activity is not None:
@@ -95,14 +109,29 @@ class Calls:
         if waiting is None or at is None or at.task is None:
             return
         state = self._runner.program(waiting.definition).graphs[at.graph].states[at.state]
-        parsed = getattr(state, "resource").pattern == "sync:2"  # noqa: B009 - a Task, since it has a task
-        described = _described(execution, outcome, stop, parsed=parsed)
+        assert isinstance(state, TaskState)  # since it has a task
+        described = _described(execution, outcome, stop, parsed=state.resource.pattern == "sync:2")
+        if state.credentials is not None or execution.redrive_count:
+            # recorded from AWS: where it asks another account's DescribeExecution there is more than in the event of its own
+            described |= self._redrivable(execution, outcome, stop)
         stimulus: Stimulus
         if outcome.status == "SUCCEEDED":
             stimulus = TaskSucceeded(frame, event, text_of(described))
         else:
             stimulus = TaskFailed(frame, event, "States.TaskFailed", text_of(described))
         self._runner.take(batch, parent, stimulus)
+
+    def _redrivable(self, execution: Execution, outcome: Outcome, stop: float) -> dict[str, Any]:
+        """What DescribeExecution says of the ended execution's redrives."""
+        count, date = execution.redrive_count or 0, execution.redrive_date
+        why = self._runner.not_redrivable(execution.id, outcome.status, stop, count)
+        described: dict[str, Any] = {"RedriveCount": count}
+        if date is not None:
+            described["RedriveDate"] = int(date * 1000)
+        described["RedriveStatus"] = "REDRIVABLE" if why is None else "NOT_REDRIVABLE"
+        if why is not None:
+            described["RedriveStatusReason"] = why
+        return described
 
     # ------------------------------------------------------------------------------------------ nested executions
 
@@ -114,12 +143,13 @@ class Calls:
             machine_arn, name, data = _nested_arguments(arguments)
             machine, version, alias = self._versions.resolve(machine_arn)
             parent = (execution.id, frame, event) if waits else None
-            started = text_of(_started(machine.execution_arn(name), self._runner.now(), str(uuid.uuid4())))
-            stimulus: Stimulus = (
-                TaskSucceeded(frame, event, started)
-                if pattern == "request_response"
-                else TaskSubmitted(frame, event, started, machine.execution_arn(name) if waits else None)
-            )
+            arn = machine.execution_arn(name)
+            stimulus = _nested_answer(call, arn, self._runner.now(), child=arn if waits else None)
+            if machine.type == "EXPRESS":
+                if waits:
+                    raise StateMachineTypeNotSupported(NOT_SUPPORTED)
+                self._start_nested_express(batch, execution.id, call, machine, name, data)
+                return
             # told first that it waits, since the nested execution may end at once
             self._runner.start(
                 batch,
@@ -131,12 +161,24 @@ class Calls:
                 qualifier=(version, alias),
             )
         except StepFunctionsError as error:
-            cause = (
-                f"{error.message} (Service: AWSStepFunctions; Status Code: 400; Error Code: {error.code}; "
-                f"Request ID: {uuid.uuid4()}; Proxy: null)"
-            )
-            failure = TaskFailed(frame, event, f"StepFunctions.{error.code}Exception", cause)
-            self._runner.take(batch, execution.id, failure)
+            self._runner.take(batch, execution.id, _nested_failure(call, error))
+
+    def _start_nested_express(
+        self, batch: Batch, execution_id: int, call: TaskCall, machine: Machine, name: str, data: Data
+    ) -> None:
+        """Start an Express execution once it is on disk that it was; it and its start can be lost with the process."""
+        run = self._express.prepare(machine, name, data)
+        batch.after_commit(lambda: self._express.begin(run))
+        self._runner.take(batch, execution_id, _nested_answer(call, run.execution.arn, run.execution.start_date))
+
+    async def _start_for_express(self, call: TaskCall) -> Stimulus:
+        """StartExecution in an Express execution, which can only ask for it, and not wait for its end."""
+        try:
+            arn, name, data = _nested_arguments(msgspec.json.decode(call.arguments))
+            made = await self.start(t.StartExecutionInput(state_machine_arn=arn, name=name, input=data.text))
+        except StepFunctionsError as error:
+            return _nested_failure(call, error)
+        return _nested_answer(call, made.execution_arn, made.start_date)
 
     def _execution_id(self, arn: str) -> int | None:
         parsed = parse(arn, "execution")
@@ -149,20 +191,43 @@ class Calls:
 
     # ------------------------------------------------------------------------------------------ integrations
 
-    def _invoke(self, execution_id: int, arn: str, call: TaskCall) -> None:
-        task = asyncio.get_running_loop().create_task(self._carry_out(execution_id, arn, call))
+    def _invoke(self, execution: Execution, call: TaskCall) -> None:
+        task = asyncio.get_running_loop().create_task(self._carry_out(execution, call))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def _carry_out(self, execution_id: int, arn: str, call: TaskCall) -> None:
+    async def _carry_out(self, execution: Execution, call: TaskCall) -> None:
         """Call an integration and bring its answer back; again until the answer is on disk."""
+        stimulus = await self.invoke(execution, call)
+
+        def write(batch: Batch) -> None:
+            batch.execute(
+                "DELETE FROM invocation WHERE execution = ? AND frame = ? AND event = ?",  # it may have been retried since
+                (execution.id, call.frame, call.scheduled_event),
+            )
+            self._runner.take(batch, execution.id, stimulus)
+
+        while True:
+            try:
+                await self._database.submit(write)
+            except DatabaseUnavailable:
+                if self._database.closed:
+                    return
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                return
+
+    async def invoke(self, execution: Execution, call: TaskCall) -> Stimulus:
+        """Call an integration; what came of it."""
         resource = call.resource
+        if resource.service == "states" and resource.action == "startExecution":
+            return await self._start_for_express(call)
         async with self._slots:
             stimulus: Stimulus
             try:
                 output = await self._integrations[resource.service].invoke(
                     IntegrationCall(
-                        execution_arn=arn,
+                        execution_arn=execution.arn,
                         resource=resource.arn,
                         action=resource.action,
                         pattern=resource.pattern,
@@ -179,25 +244,9 @@ class Calls:
             except IntegrationFailed as failure:
                 stimulus = TaskFailed(call.frame, call.scheduled_event, failure.error, failure.cause)
             except Exception:
-                logger.exception("an integration failed unexpectedly", resource=resource.arn, execution=arn)
+                logger.exception("an integration failed unexpectedly", resource=resource.arn, execution=execution.arn)
                 stimulus = TaskFailed(call.frame, call.scheduled_event, "States.TaskFailed", "The integration failed")
-
-        def write(batch: Batch) -> None:
-            batch.execute(
-                "DELETE FROM invocation WHERE execution = ? AND frame = ? AND event = ?",  # it may have been retried since
-                (execution_id, call.frame, call.scheduled_event),
-            )
-            self._runner.take(batch, execution_id, stimulus)
-
-        while True:
-            try:
-                await self._database.submit(write)
-            except DatabaseUnavailable:
-                if self._database.closed:
-                    return
-                await asyncio.sleep(RETRY_SECONDS)
-            else:
-                return
+        return stimulus
 
     def open(self) -> None:
         """Call again what was being called when the process ended."""
@@ -208,7 +257,8 @@ class Calls:
             if execution is None or at is None:
                 continue
             state: Any = self._runner.program(execution.definition).graphs[at.graph].states[at.state]
-            self._invoke(execution_id, execution.arn, TaskCall(frame, event, state.resource, arguments, token))
+            call = TaskCall(frame, event, state.resource, self._runner.payloads.text(arguments), token)
+            self._invoke(execution, call)
 
     async def close(self) -> None:
         for task in self._running:
@@ -241,6 +291,22 @@ def _json_or_none(text: str) -> Data | None:
         return Data(msgspec.json.decode(text), text)
     except msgspec.DecodeError:
         return None
+
+
+def _nested_answer(call: TaskCall, arn: str, start: float, child: str | None = None) -> Stimulus:
+    """The execution was started; ``child``: its ARN, if its end is waited for."""
+    started = text_of(_started(arn, start, str(uuid.uuid4())))
+    if call.resource.pattern == "request_response":
+        return TaskSucceeded(call.frame, call.scheduled_event, started)
+    return TaskSubmitted(call.frame, call.scheduled_event, started, child)
+
+
+def _nested_failure(call: TaskCall, error: StepFunctionsError) -> TaskFailed:
+    cause = (
+        f"{error.message} (Service: AWSStepFunctions; Status Code: 400; Error Code: {error.code}; "
+        f"Request ID: {uuid.uuid4()}; Proxy: null)"
+    )
+    return TaskFailed(call.frame, call.scheduled_event, f"StepFunctions.{error.code}Exception", cause)
 
 
 def _started(arn: str, start: float, request_id: str) -> dict[str, Any]:

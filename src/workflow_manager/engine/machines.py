@@ -15,6 +15,7 @@ from workflow_manager.asl import Program, compile, diagnose  # noqa: A004 - the 
 from workflow_manager.asl.diagnostics import Diagnostic
 from workflow_manager.asl.support import unsupported
 from workflow_manager.database import Batch, Database
+from workflow_manager.engine.logs import group_of
 from workflow_manager.engine.pages import page_of, page_token
 from workflow_manager.engine.runner import Runner
 from workflow_manager.stepfunctions import types as t
@@ -22,8 +23,10 @@ from workflow_manager.stepfunctions.arns import Arns, parse
 from workflow_manager.stepfunctions.errors import (
     InvalidArn,
     InvalidDefinition,
+    InvalidEncryptionConfiguration,
     InvalidLoggingConfiguration,
     InvalidName,
+    InvalidTracingConfiguration,
     MissingRequiredParameter,
     ResourceNotFound,
     StateMachineAlreadyExists,
@@ -34,7 +37,10 @@ from workflow_manager.stepfunctions.errors import (
 
 FORBIDDEN_IN_NAMES = re.compile(r"[\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]")
 """API reference, CreateStateMachine: what a name must not contain."""
+LOG_GROUP = re.compile(r"arn:[a-z-]+:logs:[a-z0-9-]*:[0-9]*:log-group:[\w./#-]{1,512}(:\*)?")
 MAX_TAGS = 50
+LABEL_FAULTS = ("Label cannot ", "Label contains ")
+"""How the messages begin that say what is wrong with a Map's Label (asl/compiler.py)."""
 
 
 class Settings(msgspec.Struct, omit_defaults=True):
@@ -77,6 +83,7 @@ class Machines:
         self._query = database.query
         self._query_one = database.query_one
         self._known: dict[str, Machine] = {}
+        runner.logging_of = self.logging_of
         self.publish: Callable[[Batch, Machine, str | None], tuple[str, float]]
         """Set by whoever keeps the versions (versions.py)."""
 
@@ -97,6 +104,12 @@ class Machines:
             if machine is not None:
                 self._known[name] = machine
         return machine if machine is not None and machine.status == "ACTIVE" else None
+
+    def logging_of(self, name: str) -> t.LoggingConfiguration | None:
+        """What a state machine wants logged of its executions, None when nothing; of a Map Run's ``name/label``, too."""
+        machine = self.by_name(name.partition("/")[0])
+        logging = machine.settings.logging if machine is not None else None
+        return logging if logging is not None and logging.level not in (None, "OFF") else None
 
     def _load(self, name: str) -> Machine | None:
         row = self._query_one(
@@ -144,25 +157,20 @@ class Machines:
         try:
             program = compile(definition, state_machine_type="EXPRESS" if kind == "EXPRESS" else "STANDARD")
         except Refused as refused:
-            raise InvalidDefinition(f"Invalid State Machine Definition: '{refused}'") from None
-        lacking = self._lacking(program, kind)
+            raise invalid_definition(refused.diagnostics, definition) from None
+        lacking = self._lacking(program)
         if lacking:
             raise InvalidDefinition(f"Invalid State Machine Definition: '{Refused(lacking)}'")
         return program
 
-    def _lacking(self, program: Program, kind: str) -> list[Diagnostic]:
-        lacking = list(unsupported(program, self._services))
-        if kind == "EXPRESS":
-            lacking.append(
-                Diagnostic("UNSUPPORTED_FEATURE", "Express workflows are not supported by the embedded engine", None)
-            )
-        return lacking
+    def _lacking(self, program: Program) -> list[Diagnostic]:
+        return list(unsupported(program, self._services))
 
     def validate(self, request: t.ValidateStateMachineDefinitionInput) -> t.ValidateStateMachineDefinitionOutput:
         kind = request.type or "STANDARD"
         found = diagnose(request.definition, state_machine_type=kind)
         if not any(d.severity == "ERROR" for d in found):
-            found += self._lacking(compile(request.definition, state_machine_type=kind), kind)
+            found += self._lacking(compile(request.definition, state_machine_type=kind))
         if request.severity != "WARNING":
             found = [d for d in found if d.severity == "ERROR"]
         limit = request.max_results or len(found)  # AWS stops at 100; whoever wants that says so
@@ -185,6 +193,8 @@ class Machines:
         check_name(request.name)
         check_role(request.role_arn)
         check_logging(request.logging_configuration)
+        check_tracing(request.tracing_configuration)
+        check_encryption(request.encryption_configuration)
         tags = tag_rows(request.tags)
         kind = request.type or "STANDARD"
         program = self.check(request.definition, kind)
@@ -195,7 +205,8 @@ class Machines:
         def write(batch: Batch) -> t.CreateStateMachineOutput:
             there = self.by_name(request.name)
             if there is not None:
-                if (there.type, there.settings) == (kind, settings) and self._same(there, request.definition):
+                alike = (there.type, _plain(there.settings)) == (kind, _plain(settings))
+                if alike and self._same(there, request.definition):
                     return t.CreateStateMachineOutput(
                         state_machine_arn=there.arn,
                         creation_date=there.created,
@@ -217,6 +228,7 @@ class Machines:
             batch.executemany("INSERT INTO tag VALUES (?, ?, ?)", [(arn, *row) for row in tags])
             self._changes(batch, request.name)
             batch.after_commit(lambda: self._runner.keep_program(definition, program))
+            batch.after_commit(lambda: self._runner.log_to(request.logging_configuration))
             machine = self.get(arn)
             return t.CreateStateMachineOutput(
                 state_machine_arn=arn,
@@ -261,10 +273,12 @@ class Machines:
         )
         if all(value is None for value in changed):
             raise MissingRequiredParameter(
-                "Either the definition, the role ARN, the LoggingConfiguration, the EncryptionConfiguration "
+                "Either the definition, the role ARN, the LoggingConfiguration, "
                 "or the TracingConfiguration must be specified"
             )
         check_logging(request.logging_configuration)
+        check_tracing(request.tracing_configuration)
+        check_encryption(request.encryption_configuration)
         if request.role_arn is not None:
             check_role(request.role_arn)
         if request.definition is not None:
@@ -300,7 +314,7 @@ class Machines:
 
     async def delete(self, request: t.DeleteStateMachineInput) -> t.DeleteStateMachineOutput:
         """Delete a state machine; one that is not there is no error. Its executions run on."""
-        name = parse(request.state_machine_arn, "stateMachine").name
+        name = _unqualified(request.state_machine_arn)
 
         def write(batch: Batch) -> t.DeleteStateMachineOutput:
             batch.execute("UPDATE state_machine SET status = 'DELETED' WHERE name = ?", (name,))
@@ -323,7 +337,6 @@ class Machines:
             type="EXPRESS" if machine.type == "EXPRESS" else "STANDARD",
             creation_date=machine.created,
             revision_id=machine.revision,
-            encryption_configuration=machine.settings.encryption,
             **self._described(machine, machine.definition),
         )
 
@@ -340,13 +353,14 @@ class Machines:
             role_arn=role_arn,
             update_date=machine.updated,
             revision_id=machine.revision if current else None,
-            encryption_configuration=machine.settings.encryption or t.EncryptionConfiguration(type="AWS_OWNED_KEY"),
             **self._described(machine, definition),
         )
 
     def _described(self, machine: Machine, definition: int) -> dict[str, Any]:
-        references = self._runner.program(definition).variable_references
+        program = self._runner.program(definition)
+        references = program.variable_references
         return {
+            "encryption_configuration": machine.settings.encryption or _default_encryption(program),
             "logging_configuration": _logging(machine.settings.logging),
             "tracing_configuration": machine.settings.tracing or t.TracingConfiguration(enabled=False),
             "variable_references": {state: list(names) for state, names in references.items()} or None,
@@ -415,6 +429,25 @@ class Machines:
         return t.ListTagsForResourceOutput(tags=[t.Tag(key=key, value=value) for key, value in rows])
 
 
+def invalid_definition(diagnostics: list[Diagnostic], definition: str) -> InvalidDefinition:
+    """The error for a definition that was refused, in the words of the recordings.
+
+    They have a form of their own for a Map's Label, without its place; everything else reads "CODE: message at location".
+    """
+    errors = [diagnostic for diagnostic in diagnostics if diagnostic.severity == "ERROR"]
+    if errors and all(error.message.startswith(LABEL_FAULTS) for error in errors):
+        return InvalidDefinition(f"Error=ValueError Args={[errors[0].message]!r} in definition '{definition}'.")
+    return InvalidDefinition(f"Invalid State Machine Definition: '{Refused(diagnostics)}'")
+
+
+def _unqualified(arn: str) -> str:
+    """The name of the state machine that an ARN without a version, alias or label names. Raises ValidationException."""
+    parsed = parse(arn, "stateMachine")
+    if parsed.qualifier is not None or parsed.label is not None:
+        raise ValidationException(f"The ARN of a state machine is needed, without a version, alias or label: '{arn}'")
+    return parsed.name
+
+
 def check_name(name: str) -> None:
     """Raises InvalidName."""
     if FORBIDDEN_IN_NAMES.search(name):
@@ -423,8 +456,60 @@ def check_name(name: str) -> None:
 
 def check_logging(logging: t.LoggingConfiguration | None) -> None:
     """Raises InvalidLoggingConfiguration."""
-    if logging is not None and logging.level not in (None, "OFF") and len(logging.destinations or []) != 1:
+    if logging is None:
+        return
+    destinations, group = logging.destinations or [], group_of(logging)
+    if len(destinations) > 1 or (logging.level not in (None, "OFF") and group is None):
         raise InvalidLoggingConfiguration("Invalid Logging Configuration: Must specify exactly one Log Destination.")
+    if group is not None and LOG_GROUP.fullmatch(group) is None:
+        raise InvalidLoggingConfiguration(
+            "Invalid Logging Configuration: The log group's ARN must be like "
+            f"'arn:aws:logs:us-east-1:000000000000:log-group:name:*', not '{group}'."
+        )
+
+
+def check_tracing(tracing: t.TracingConfiguration | None) -> None:
+    """Raises InvalidTracingConfiguration (API reference, CreateStateMachine, "Errors")."""
+    if tracing is not None and tracing.enabled is None:
+        raise InvalidTracingConfiguration("Invalid Tracing Configuration: enabled must be true or false")
+
+
+def check_encryption(encryption: t.EncryptionConfiguration | None) -> None:
+    """Raises InvalidEncryptionConfiguration (API reference, EncryptionConfiguration)."""
+    if encryption is None:
+        return
+    own = encryption.type == "CUSTOMER_MANAGED_KMS_KEY"
+    if own and encryption.kms_key_id is None:
+        raise InvalidEncryptionConfiguration(
+            "Invalid Encryption Configuration: kmsKeyId must be specified when type is CUSTOMER_MANAGED_KMS_KEY"
+        )
+    if not own and (encryption.kms_key_id, encryption.kms_data_key_reuse_period_seconds) != (None, None):
+        raise InvalidEncryptionConfiguration(
+            "Invalid Encryption Configuration: kmsKeyId and kmsDataKeyReusePeriodSeconds can only be specified "
+            "when type is CUSTOMER_MANAGED_KMS_KEY"
+        )
+
+
+def _plain(settings: Settings) -> Settings:
+    """Settings that say what is so anyway are as good as none: CreateStateMachine is idempotent for them."""
+    logging, tracing, encryption = settings.logging, settings.tracing, settings.encryption
+    return Settings(
+        None if logging is None or _logging(logging) == _logging(None) else _logging(logging),
+        None if tracing is None or not tracing.enabled else tracing,
+        None if encryption is None or encryption.type == "AWS_OWNED_KEY" else encryption,
+    )
+
+
+def _default_encryption(program: Program) -> t.EncryptionConfiguration | None:
+    """What is told of the encryption where none was asked for.
+
+    AWS has told it since the year in which variables and JSONata came; what was recorded before has none. Both are right by
+    the API's model, where the member is optional, so that definitions which use neither are described as they always were.
+    """
+    recent = program.variable_references or any(
+        state.jsonata or state.assign is not None for graph in program.graphs for state in graph.states.values()
+    )
+    return t.EncryptionConfiguration(type="AWS_OWNED_KEY") if recent else None
 
 
 def _logging(given: t.LoggingConfiguration | None) -> t.LoggingConfiguration:
@@ -445,9 +530,12 @@ def check_role(arn: str) -> None:
 def tag_rows(tags: list[t.Tag] | None) -> list[tuple[str, str]]:
     """(key, value) rows. Raises ValidationException, TooManyTags."""
     rows = []
-    for tag in tags or []:
+    for number, tag in enumerate(tags or [], 1):
         if tag.key is None:
-            raise ValidationException("Invalid tag: a key is needed")
+            raise ValidationException(
+                f"1 validation error detected: Value null at 'tags.{number}.member.key' failed to satisfy constraint: "
+                "Member must not be null"
+            )
         rows.append((tag.key, tag.value or ""))
     if len(rows) > MAX_TAGS:
         raise TooManyTags(f"A resource has at most {MAX_TAGS} tags")

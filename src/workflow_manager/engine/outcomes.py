@@ -10,6 +10,7 @@ from workflow_manager.asl.program import (
     ChoiceState,
     Env,
     Failure,
+    Json,
     MapState,
     ParallelState,
     PassState,
@@ -105,8 +106,7 @@ def _jsonpath_output(draft: Draft, frame: Frame, state: State, result: Data, env
 
 
 def assign(frame: Frame, assigned: dict[str, Any]) -> None:
-    """Put variables into the frame, to be seen from the next state on."""
-    frame.variables = {**(frame.variables or {}), **assigned}
+    """Have the frame take variables with it when it leaves its state, to be seen from the next one on."""
     frame.assigned = assigned
 
 
@@ -117,7 +117,7 @@ def exit_state(draft: Draft, frame: Frame, output: Data, next_state: str | None)
         raise too_large(frame.state)
     details: dict[str, Any] = {"name": frame.state, "output": output.text, "outputDetails": NOT_TRUNCATED}
     if frame.assigned:
-        details["assignedVariables"] = {name: text_of(value) for name, value in frame.assigned.items()}
+        details["assignedVariables"] = _take_assigned(draft, frame, frame.assigned)
         details["assignedVariablesDetails"] = NOT_TRUNCATED
     frame.assigned = None
     frame.last_event = draft.emit(frame.last_event, EXITED[type(state)], details)
@@ -130,6 +130,41 @@ def exit_state(draft: Draft, frame: Frame, output: Data, next_state: str | None)
     frame.entered_event = 0
     frame.retries = None
     frame.retry_count = 0
+
+
+MAX_ASSIGNMENTS = 40
+"""Assignments of the greatest size that an execution may hold at a time: 10 MiB of 256 KiB each."""
+
+
+def _take_assigned(draft: Draft, frame: Frame, assigned: dict[str, Any]) -> dict[str, str]:
+    """Put what was assigned into the frame's variables; answer it as texts. Raises Failure when it is too large.
+
+    Source: SFN developer guide, "Passing data between states with variables", limits.
+    """
+    frame.assigned = None
+    texts = {name: text_of(value) for name, value in assigned.items()}
+    limit = draft.env.limits.payload_bytes
+    if sum(len(text) for text in texts.values()) * 4 > limit:
+        size = sum(len(text.encode()) for text in texts.values())
+        if size > limit:
+            raise Failure(
+                "States.DataLimitExceeded",
+                f"The variables assigned in the state '{frame.state}' have {size} bytes, "
+                f"which exceeds the maximum of {limit} bytes.",
+                runtime=False,
+            )
+    variables = {**(frame.variables or {}), **assigned}
+    if len(variables) > MAX_ASSIGNMENTS:  # fewer cannot have come to more
+        size = sum(len(text_of(value).encode()) for value in {**draft.variables(frame), **variables}.values())
+        if size > limit * MAX_ASSIGNMENTS:
+            raise Failure(
+                "States.DataLimitExceeded",
+                f"The variables of the execution have {size} bytes after the state '{frame.state}', "
+                f"which exceeds the maximum of {limit * MAX_ASSIGNMENTS} bytes.",
+                runtime=False,
+            )
+    frame.variables = variables
+    return texts
 
 
 def too_large(what: str) -> Failure:
@@ -173,7 +208,7 @@ def fail(draft: Draft, frame: Frame, error: str | None, cause: str | None, *, in
         if inside:
             kind = "MapStateFailed" if isinstance(state, MapState) else "ParallelStateFailed"
             frame.last_event = draft.emit(frame.last_event, kind)
-        catcher = next((c for c in state.catch if _matches(c.error_equals, error)), None)
+        catcher = next((c for c in state.catch if matches(c.error_equals, error)), None)
         if catcher is not None:
             try:
                 _catch(draft, frame, state, catcher, error, cause)
@@ -184,7 +219,7 @@ def fail(draft: Draft, frame: Frame, error: str | None, cause: str | None, *, in
     fail_frame(draft, frame, error, cause)
 
 
-def _matches(names: tuple[str, ...], error: str | None) -> bool:
+def matches(names: tuple[str, ...], error: str | None) -> bool:
     """Whether an ErrorEquals matches (ASL, "Error representation" and "Predefined error codes")."""
     if error is not None and error in names:
         return True
@@ -202,7 +237,7 @@ def _retrier(frame: Frame, retriers: tuple[Retrier, ...], error: str | None) -> 
     if error == "States.Runtime":
         return None
     for index, retrier in enumerate(retriers):
-        if _matches(retrier.error_equals, error):
+        if matches(retrier.error_equals, error):
             made = frame.retries[index] if frame.retries is not None else 0
             if made >= retrier.max_attempts:
                 return None
@@ -229,6 +264,7 @@ def _retry(draft: Draft, frame: Frame, retrier: Retrier, made: int) -> None:
     delay = retry_delay(retrier, made)
     if retrier.full_jitter:
         delay *= draft.env.random()
+    draft.failing.clear()
     frame.phase = Phase.RETRYING
     frame.retry_count += 1
     frame.children = None
@@ -245,24 +281,36 @@ def _catch(
     error: str | None,
     cause: str | None,
 ) -> None:
-    caught: dict[str, Any] = {"Error": error if error is not None else ""}
-    if cause is not None or not state.jsonata:
-        caught["Cause"] = cause if cause is not None else ""
     frame.children = None
     frame.items = None
-    if state.jsonata:
-        env = draft.expressions(frame)
-        env.error_output = caught
-        assigned = catcher.assign(None, env) if catcher.assign is not None else None
-        output = Data(catcher.output(None, env)) if catcher.output is not None else Data(caught)
-        if assigned is not None:
-            assign(frame, assigned)
-    else:
-        if catcher.assign is not None:
-            assign(frame, catcher.assign(caught, draft.expressions(frame)))
-        output = Data(caught if catcher.result_path is None else catcher.result_path(frame.input.value, caught))
+    made, assigned = caught(state, catcher, error, cause, frame.input.value, draft.expressions(frame))
+    if assigned is not None:
+        assign(frame, assigned)
+    output = Data(made)
     exit_state(draft, frame, output, catcher.next)
+    draft.failing.clear()
     draft.ready.append(frame)
+
+
+def caught(
+    state: TaskState | ParallelState | MapState,
+    catcher: Catcher,
+    error: str | None,
+    cause: str | None,
+    raw_input: Json,
+    env: Env,
+) -> tuple[Json, dict[str, Any] | None]:
+    """What a catcher makes of an error: the output, and what it assigns. Raises Failure."""
+    error_output: dict[str, Any] = {"Error": error if error is not None else ""}
+    if cause is not None or not state.jsonata:
+        error_output["Cause"] = cause if cause is not None else ""
+    if state.jsonata:
+        env.error_output = error_output
+        assigned = catcher.assign(None, env) if catcher.assign is not None else None
+        return (error_output if catcher.output is None else catcher.output(None, env)), assigned
+    assigned = catcher.assign(error_output, env) if catcher.assign is not None else None
+    output = error_output if catcher.result_path is None else catcher.result_path(raw_input, error_output)
+    return output, assigned
 
 
 def fail_frame(draft: Draft, frame: Frame, error: str | None, cause: str | None) -> None:
@@ -305,6 +353,8 @@ def close(
     for frame in {**draft.execution.frames, **effects.frames}.values():
         if frame is not None and frame.task is not None:
             effects.withdrawn.append((frame.id, frame.task))
+    if status != "SUCCEEDED":
+        effects.remains = _remains(draft)
     effects.frames.clear()
     effects.asides.clear()
     effects.timers.clear()
@@ -312,6 +362,18 @@ def close(
     effects.continues = False
     draft.ready.clear()
     effects.outcome = Outcome(status, output, error, cause)
+
+
+def _remains(draft: Draft) -> dict[int, Frame]:
+    """The tree of frames as the failure found it."""
+    frames = {**draft.execution.frames, **draft.effects.frames}
+    remains = {frame_id: frame for frame_id, frame in frames.items() if frame is not None}
+    for frame_id, (frame, below, items) in draft.failing.items():
+        if below is not None:
+            frame = frame.copy()  # noqa: PLW2901 - as it was before its children were dropped
+            frame.phase, frame.children, frame.items = Phase.CHILDREN, below, items
+        remains[frame_id] = frame
+    return remains
 
 
 EXITED: dict[type[State], str] = {

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
+from workflow_manager.engine.data import text_of
 from workflow_manager.engine.integrations import IntegrationCall, IntegrationFailed
 from workflow_manager.stepfunctions.errors import StepFunctionsError
 from workflow_manager.stepfunctions.history import HistoryEvent
@@ -34,7 +35,7 @@ class OwnApi:
             raise IntegrationFailed("States.Runtime", f"Step Functions has no operation {name}")
         method, request_type, _ = operation
         try:
-            request: Any = msgspec.convert(_initials(msgspec.json.decode(call.arguments), str.lower), request_type)
+            request: Any = msgspec.convert(_parameters(msgspec.json.decode(call.arguments), request_type), request_type)
         except msgspec.ValidationError as error:
             raise IntegrationFailed("Sfn.ValidationException", f"{error} ({_said(400)})") from None
         try:
@@ -44,6 +45,24 @@ class OwnApi:
             raise IntegrationFailed(f"Sfn.{code}", f"{error.message} ({_said(400)}) (SDK Attempt Count: 1)") from None
         plain = msgspec.to_builtins(result, builtin_types=(HistoryEvent,))
         return msgspec.json.encode(_initials(plain, str.upper)).decode()
+
+
+def _parameters(arguments: Any, request_type: type) -> Any:
+    """The request's members: names in the API's case; where the API has text and the state JSON, its text."""
+    if not isinstance(arguments, dict):
+        return arguments
+    texts = {field.encode_name for field in msgspec.structs.fields(request_type) if _is_text(field.type)}
+    made = {}
+    for name, value in arguments.items():
+        member = name[:1].lower() + name[1:]
+        written = member in texts and isinstance(value, dict | list)
+        made[member] = text_of(value) if written else _initials(value, str.lower)
+    return made
+
+
+def _is_text(kind: Any) -> bool:
+    """Whether a member's type is ``Annotated[str, ...]``, perhaps or None."""
+    return any(getattr(option, "__origin__", option) is str for option in (kind, *get_args(kind)))
 
 
 def _said(status: int) -> str:

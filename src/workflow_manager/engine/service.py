@@ -16,12 +16,16 @@ from workflow_manager.engine.activities import Activities
 from workflow_manager.engine.calls import NATIVE, Calls
 from workflow_manager.engine.draft import Limits
 from workflow_manager.engine.executions import Executions
+from workflow_manager.engine.express import Express
 from workflow_manager.engine.integrations import Integration
+from workflow_manager.engine.logs import Destination
 from workflow_manager.engine.machines import Machines
 from workflow_manager.engine.own_api import SERVICE, OwnApi
+from workflow_manager.engine.qualified import QualifiedExecutions
 from workflow_manager.engine.rows import MachineNames
 from workflow_manager.engine.runner import Runner
 from workflow_manager.engine.schema import SCHEMA
+from workflow_manager.engine.teststate import Invocations, StateTester
 from workflow_manager.engine.versions import Versions
 from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.arns import Arns
@@ -60,6 +64,7 @@ class EmbeddedStepFunctions:
     """A StepFunctions and its ExecutionChanges, over a Database. ``start`` before use, ``close`` after.
 
     ``integrations`` carry out Tasks of further services (integrations.py). ``limits`` are AWS's by default.
+    ``log_destination``: where execution logs go besides the structured log (logs.py).
     """
 
     def __init__(
@@ -71,6 +76,7 @@ class EmbeddedStepFunctions:
         limits: Limits | None = None,
         integrations: Mapping[str, Integration] | None = None,
         long_poll_seconds: float = 60.0,
+        log_destination: Destination | None = None,
     ) -> None:
         arns = arns or Arns()
         clock = clock or SystemClock()
@@ -79,17 +85,22 @@ class EmbeddedStepFunctions:
         self._clock = clock
         names = MachineNames(database, arns)
         self._runner = Runner(database, names, clock, limits or Limits(), arns.region)
+        self._runner.log_destination = log_destination
         own: dict[str, Integration] = {SERVICE: OwnApi(self)}
         integrations = own | dict(integrations or {})
         services = NATIVE | {f"{name}:{action}" for name, each in integrations.items() for action in each.actions}
         self._machines = Machines(database, arns, self._runner, services)
         self._versions = Versions(database, arns, self._runner, self._machines)
         self._machines.publish = self._versions.publish_in
-        self._executions = Executions(database, arns, self._runner, self._machines, self._versions)
+        self._express = Express(self._runner)
+        self._executions = Executions(database, arns, self._runner, self._machines, self._versions, self._express)
         self._activities = Activities(database, arns, self._runner, long_poll_seconds)
-        self._calls = Calls(database, arns, self._runner, self._versions, self._activities, integrations)
+        self._calls = Calls(database, arns, self._runner, self._versions, self._activities, integrations, self._express)
+        self._calls.start = self._executions.start
         self._listeners: list[Listener] = []
         self._background: list[asyncio.Task[None]] = []
+        self._qualified = QualifiedExecutions(database, arns, self._machines, self._versions, self._executions)
+        self._tester = StateTester(arns, limits or Limits(), clock.now, Invocations(integrations).invoke)
         database.before_commit(self._activities.match)
 
     async def start(self) -> None:
@@ -104,6 +115,7 @@ class EmbeddedStepFunctions:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
+        await self._express.close()
         await self._calls.close()
         self._activities.close()
 
@@ -242,7 +254,7 @@ class EmbeddedStepFunctions:
 
     @_answered
     async def list_executions(self, request: t.ListExecutionsInput, /) -> t.ListExecutionsOutput:
-        return self._executions.listed(request)
+        return self._qualified.listed(request)
 
     @_answered
     async def get_execution_history(self, request: t.GetExecutionHistoryInput, /) -> t.GetExecutionHistoryOutput:
@@ -328,14 +340,17 @@ class EmbeddedStepFunctions:
     ) -> t.PublishStateMachineVersionOutput:
         return await self._versions.publish(request)
 
-    async def redrive_execution(self, _: t.RedriveExecutionInput, /) -> t.RedriveExecutionOutput:
-        raise _lacking("RedriveExecution")
+    @_answered
+    async def redrive_execution(self, request: t.RedriveExecutionInput, /) -> t.RedriveExecutionOutput:
+        return await self._executions.redrive(request)
 
-    async def start_sync_execution(self, _: t.StartSyncExecutionInput, /) -> t.StartSyncExecutionOutput:
-        raise _lacking("StartSyncExecution")
+    @_answered
+    async def start_sync_execution(self, request: t.StartSyncExecutionInput, /) -> t.StartSyncExecutionOutput:
+        return await self._executions.start_sync(request)
 
-    async def test_state(self, _: t.TestStateInput, /) -> t.TestStateOutput:  # noqa: PT019 - not a test
-        raise _lacking("TestState")
+    @_answered
+    async def test_state(self, request: t.TestStateInput, /) -> t.TestStateOutput:
+        return await self._tester.test(request)
 
     async def update_map_run(self, _: t.UpdateMapRunInput, /) -> t.UpdateMapRunOutput:
         raise _lacking("UpdateMapRun")

@@ -24,6 +24,9 @@ from workflow_manager.engine.draft import Draft, entered
 from workflow_manager.engine.frames import Frame, Phase
 from workflow_manager.engine.inputs import effective_input
 
+FURTHEST_SECONDS = 2_147_483_647
+"""How far ahead a Wait's Timestamp may lie: AWS's boundary is between 24,855 and 24,856 days."""
+
 
 def enter(draft: Draft, frame: Frame) -> None:
     """Enter the frame's state, or, after a retry, do its work again."""
@@ -86,6 +89,10 @@ def _wait(draft: Draft, frame: Frame, state: WaitState) -> None:
     else:
         assert state.timestamp is not None
         frame.due = state.timestamp(data.value, env)
+        if frame.due - draft.now > FURTHEST_SECONDS:
+            raise Failure(
+                "States.Runtime", "The timestamp is too far in the future: a Wait ends within 2147483647 seconds"
+            )
     if frame.due <= draft.now:
         _leave_wait(draft, frame, state, data, env)
         return

@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import assert_never
 
 from workflow_manager.asl.program import Program
-from workflow_manager.engine import outcomes, states, tasks
+from workflow_manager.engine import outcomes, redriving, states, tasks
 from workflow_manager.engine.draft import Draft, HistoryLimitReached, StepEnv
 from workflow_manager.engine.frames import ROOT, Execution, Frame, Phase
 from workflow_manager.engine.stimuli import (
     Continue,
     Effects,
+    Redrive,
     Start,
     Stimulus,
     Stop,
@@ -53,7 +54,7 @@ def step(program: Program, execution: Execution, stimulus: Stimulus, env: StepEn
 def _take(draft: Draft, stimulus: Stimulus) -> None:
     match stimulus:
         case Start():
-            _start(draft)
+            _start(draft, stimulus)
         case Continue():
             draft.effects.timers[ROOT, "continue"] = None
             ready = [frame.id for frame in draft.execution.frames.values() if frame.phase is Phase.READY]
@@ -72,11 +73,13 @@ def _take(draft: Draft, stimulus: Stimulus) -> None:
             tasks.heartbeat(draft, stimulus)
         case Stop():
             outcomes.stop(draft, "ABORTED", stimulus.error, stimulus.cause)
+        case Redrive():
+            redriving.redrive(draft)
         case _:
             assert_never(stimulus)
 
 
-def _start(draft: Draft) -> None:
+def _start(draft: Draft, start: Start) -> None:
     execution, program = draft.execution, draft.program
     draft.emit(
         0,
@@ -85,6 +88,7 @@ def _start(draft: Draft) -> None:
             "input": execution.input.text,
             "inputDetails": {"truncated": False},
             "roleArn": execution.role_arn,
+            **start.arns,
         },
     )
     root = Frame(ROOT, -1, 0, program.graphs[0].start_at, execution.input)
@@ -151,6 +155,7 @@ def _end_at_history_limit(draft: Draft) -> None:
         )
     )
     outcomes.close(draft, "FAILED", error="States.Runtime", cause=cause)
+    draft.effects.remains.clear()  # it cannot be redriven: there is no room for what would happen
 
 
 def _end_too_deep(draft: Draft) -> None:

@@ -19,9 +19,14 @@ from workflow_manager.stepfunctions.arns import Arns, parse
 from workflow_manager.stepfunctions.errors import (
     ConflictException,
     ResourceNotFound,
+    ServiceQuotaExceededException,
     StateMachineDoesNotExist,
     ValidationException,
 )
+
+MAX_VERSIONS = 1_000
+MAX_ALIASES = 100
+"""Of one state machine (SFN developer guide, "Quotas related to state machines")."""
 
 ABSENT = "Request references a resource that does not exist."
 
@@ -47,6 +52,7 @@ class Versions:
         ).fetchone()
         if newest is not None and newest[1] == machine.revision:
             return self._arns.state_machine(machine.name, newest[0]), newest[2]
+        _check_quota(batch, "machine_version", machine, MAX_VERSIONS, "versions")
         ((version,),) = batch.execute(
             "UPDATE state_machine SET versions = versions + 1 WHERE id = ? RETURNING versions", (machine.id,)
         ).fetchall()
@@ -230,9 +236,10 @@ class Versions:
                 if (there[0], there[1]) == (routing, request.description):
                     return t.CreateStateMachineAliasOutput(state_machine_alias_arn=arn, creation_date=there[2])
                 raise ConflictException(
-                    f"Failed to create alias because an alias with the same name and a different routing configuration "
-                    f"already exists: '{arn}'"
+                    "Failed to create alias because an alias with the same name and a different routing configuration "
+                    "already exists."
                 )
+            _check_quota(batch, "machine_alias", machine, MAX_ALIASES, "aliases")
             batch.execute(
                 "INSERT INTO machine_alias VALUES (?, ?, ?, ?, ?, ?)",
                 (machine.id, request.name, request.description, routing, now, now),
@@ -277,6 +284,8 @@ class Versions:
         def write(batch: Batch) -> t.UpdateStateMachineAliasOutput:
             machine, name, (description, routing, _, _) = self._find_alias(request.state_machine_alias_arn)
             if request.routing_configuration is not None:
+                if self._check_routes(request.routing_configuration).id != machine.id:
+                    raise ValidationException("Routing configuration must name versions of the alias's state machine")
                 routing = msgspec.json.encode(request.routing_configuration)
             if request.description is not None:
                 description = request.description
@@ -322,3 +331,11 @@ class Versions:
             ],
             next_token=page_token(rows[limit - 1][0]) if len(rows) > limit else None,
         )
+
+
+def _check_quota(batch: Batch, table: str, machine: Machine, most: int, what: str) -> None:
+    """Raises ServiceQuotaExceededException."""
+    sql = f"SELECT count(*) FROM {table} WHERE machine = ?"  # noqa: S608 - a constant of this module
+    ((count,),) = batch.execute(sql, (machine.id,)).fetchall()
+    if count >= most:
+        raise ServiceQuotaExceededException(f"A state machine has at most {most} {what}; delete one that is not used")

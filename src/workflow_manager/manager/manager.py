@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from msgspec import structs
 
 from workflow_manager.clock import Clock, SystemClock
-from workflow_manager.manager import resume, sweeping
+from workflow_manager.manager import resume
 from workflow_manager.manager.consistency import Sleep
 from workflow_manager.manager.definitions import Definitions
 from workflow_manager.manager.executions import Executions
@@ -20,6 +20,7 @@ from workflow_manager.manager.families import Families
 from workflow_manager.manager.following import follow
 from workflow_manager.manager.jobs import jobs
 from workflow_manager.manager.naming import ManagerSettings
+from workflow_manager.manager.sweeping import Sweeper, SweepSettings
 from workflow_manager.manager.tags import checked
 from workflow_manager.manager.times import moment
 from workflow_manager.manager.updates import Updates
@@ -60,7 +61,8 @@ class WorkflowManager:
 
     ``changes`` tells of executions' new statuses; without it, a workflow's status is looked up when it is read.
     With ``log_groups``, state machines log their executions to one each.
-    ``sleep`` is what waiting is done with. Call ``start`` before and ``stop`` after use.
+    ``sleep`` is what waiting is done with; ``sweep`` bounds the looking after workflows that nobody reads. Call ``start``
+    before and ``stop`` after use.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class WorkflowManager:
         log_groups: LogGroups | None = None,
         clock: Clock = SystemClock(),  # noqa: B008 - it has no state
         sleep: Sleep = asyncio.sleep,
+        sweep: SweepSettings = SweepSettings(),  # noqa: B008 - it is immutable
     ) -> None:
         self._store = store
         self._changes = changes
@@ -83,29 +86,32 @@ class WorkflowManager:
         self._updates = Updates(store, self._executions, clock, keep_jobs=settings.keep_jobs)
         self._families = Families(store, clock, sleep)
         self._carried: set[asyncio.Task[Any]] = set()
-        self._sweeper: asyncio.Task[None] | None = None
+        self._sweeper = Sweeper(store, self._updates, clock, sleep, settings=sweep, pushed=changes is not None)
+        self._sweeping: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Take part in status changes, and watch for workflows whose execution never began."""
+        """Take part in status changes, and watch for what is not told."""
         if self._changes is not None:
             self._changes.subscribe(self.on_status_changes)
-        self._sweeper = asyncio.create_task(
-            sweeping.sweep_for_ever(self._store, self._updates, self._clock, self._sleep)
-        )
+        self._sweeping = asyncio.create_task(self._sweeper.sweep_for_ever())
 
     async def stop(self) -> None:
         """Finish what was begun."""
-        if self._sweeper is not None:
-            self._sweeper.cancel()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._sweeper
-            self._sweeper = None
+                await self._sweeping
+            self._sweeping = None
         await self._updates.stop()
         await asyncio.gather(*self._carried, return_exceptions=True)
 
     async def on_status_changes(self, changes: Sequence[StatusChange]) -> None:
         """What ExecutionChanges calls. Raises, having dealt with what it could, if something must be delivered again."""
         await self._updates.on_status_changes(changes)
+
+    async def apply_status_changes(self, changes: Sequence[StatusChange]) -> list[BaseException | None]:
+        """What tells of changes one by one calls: for each, why it must be told again, or None. Never raises."""
+        return await self._updates.apply(changes)
 
     # ------------------------------------------------------------------ definitions
 

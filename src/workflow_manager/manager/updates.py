@@ -18,6 +18,7 @@ from workflow_manager.manager.times import moment
 from workflow_manager.model import Job, Workflow, WorkflowChange, WorkflowStatus
 from workflow_manager.model.errors import BackendUnavailable, StorageUnavailable, WorkflowNotFound
 from workflow_manager.stepfunctions.changes import StatusChange
+from workflow_manager.stepfunctions.types import DescribeExecutionOutput
 from workflow_manager.store import Store
 
 NEVER_BEGAN_AFTER = timedelta(minutes=5)
@@ -41,21 +42,38 @@ class Updates:
         self._missing_since: dict[str, datetime] = {}  # id of a running workflow whose execution was not found
 
     async def on_status_changes(self, changes: Sequence[StatusChange]) -> None:
-        """Apply changes, several workflows' at once; executions that are no workflow's are passed over.
-
-        Of several changes of one execution only the newest counts. Raises the first error once every change was tried.
-        """
-        newest = {change.execution_arn: change for change in changes}
-        outcomes = await asyncio.gather(*map(self._apply, newest.values()), return_exceptions=True)
-        for outcome in outcomes:
+        """Apply changes, as ``apply`` does. Raises the first error once every change was tried."""
+        for outcome in await self.apply(changes):
             if outcome is not None:
                 raise outcome
+
+    async def apply(self, changes: Sequence[StatusChange]) -> list[BaseException | None]:
+        """Apply changes, several workflows' at once; executions that are no workflow's are passed over.
+
+        Of several changes of one execution only one counts: the newest, but none that goes on after one that ends. Answers
+        for each change why the one that counts could not be stored; None: it is dealt with.
+        """
+        counting: dict[str, StatusChange] = {}
+        for change in changes:
+            before = counting.get(change.execution_arn)
+            if before is None or STATUSES[change.status].final or not STATUSES[before.status].final:
+                counting[change.execution_arn] = change
+        outcomes = await asyncio.gather(*map(self._apply, counting.values()), return_exceptions=True)
+        outcome_of = dict(zip(counting, outcomes, strict=True))
+        return [outcome_of[change.execution_arn] for change in changes]
 
     async def _apply(self, told: StatusChange) -> None:
         with contextlib.suppress(WorkflowNotFound):
             if not await self._executions.is_of_workflow(told.name, told.state_machine_arn):
                 return
-            change = workflow_change(told, self._now())
+            execution: StatusChange | DescribeExecutionOutput = told
+            if not told.complete:
+                workflow = await self._store.workflow(told.name)
+                if workflow.status.final:
+                    return
+                # what was told stands if the execution is kept no longer; if it runs again, its next end is told, too
+                execution = await self._executions.describe(workflow) or told
+            change = workflow_change(execution, self._now())
             if change.status is WorkflowStatus.FAILED:
                 workflow = await self._store.workflow(told.name)
                 if not workflow.status.final:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from embedded_world import ARN, PASS, ROLE, WAIT, World
 
+from workflow_manager.engine import versions
 from workflow_manager.stepfunctions import errors
 from workflow_manager.stepfunctions import types as t
 
@@ -167,3 +168,73 @@ async def test_a_machine_that_is_tagged_later_is_listened_to_from_then_on(world:
     await world.settled()
 
     assert told == ["told"]
+
+
+async def test_settings_that_say_what_is_so_anyway_are_no_other_machine(any_world: World) -> None:
+    first = await any_world.machine(PASS)
+    plain = {
+        "logging_configuration": t.LoggingConfiguration(level="OFF"),
+        "tracing_configuration": t.TracingConfiguration(enabled=False),
+    }
+    request = t.CreateStateMachineInput(name="m", definition=definition(PASS), role_arn=ROLE, **plain)
+
+    assert (await any_world.api.create_state_machine(request)).state_machine_arn == first
+
+
+async def test_the_executions_of_a_version_and_of_an_alias(any_world: World) -> None:
+    machine = await any_world.machine(PASS)
+    published = await any_world.api.publish_state_machine_version(
+        t.PublishStateMachineVersionInput(state_machine_arn=machine)
+    )
+    version = published.state_machine_version_arn
+    routes = [t.RoutingConfigurationListItem(state_machine_version_arn=version, weight=100)]
+    made = await any_world.api.create_state_machine_alias(
+        t.CreateStateMachineAliasInput(name="live", routing_configuration=routes)
+    )
+    alias = made.state_machine_alias_arn
+    for name, arn in (("a", machine), ("b", version), ("c", alias), ("d", version)):
+        await any_world.start(arn, name)
+
+    async def listed(arn: str, **more: Any) -> t.ListExecutionsOutput:
+        return await any_world.api.list_executions(t.ListExecutionsInput(state_machine_arn=arn, **more))
+
+    started = (await any_world.history(f"{ARN}:execution:m:c"))[0].details or {}
+    assert (started["stateMachineVersionArn"], started["stateMachineAliasArn"]) == (version, alias)
+    every = (await listed(machine)).executions
+    assert [(e.name, e.state_machine_version_arn, e.state_machine_alias_arn) for e in every] == [
+        ("d", version, None),
+        ("c", version, alias),
+        ("b", version, None),
+        ("a", None, None),
+    ]
+    assert (await listed(alias)).executions == [every[1]]
+    first = await listed(version, max_results=2)
+    rest = await listed(version, max_results=2, next_token=first.next_token)
+    assert (first.executions + rest.executions, rest.next_token) == (every[:3], None)
+    assert (await listed(version, status_filter="RUNNING")).executions == []
+    with pytest.raises(errors.StateMachineDoesNotExist):
+        await listed(f"{machine}:7")
+
+
+async def test_a_machine_has_as_many_aliases_and_versions_as_it_may(
+    any_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(versions, "MAX_ALIASES", 1)
+    monkeypatch.setattr(versions, "MAX_VERSIONS", 1)
+    machine = await any_world.machine(PASS)
+    publish = t.PublishStateMachineVersionInput(state_machine_arn=machine)
+    version = (await any_world.api.publish_state_machine_version(publish)).state_machine_version_arn
+    routes = [t.RoutingConfigurationListItem(state_machine_version_arn=version, weight=100)]
+    await any_world.api.create_state_machine_alias(
+        t.CreateStateMachineAliasInput(name="a", routing_configuration=routes)
+    )
+    await any_world.api.update_state_machine(
+        t.UpdateStateMachineInput(state_machine_arn=machine, definition=definition(WAIT))
+    )
+
+    with pytest.raises(errors.ServiceQuotaExceededException):
+        await any_world.api.create_state_machine_alias(
+            t.CreateStateMachineAliasInput(name="b", routing_configuration=routes)
+        )
+    with pytest.raises(errors.ServiceQuotaExceededException):
+        await any_world.api.publish_state_machine_version(publish)

@@ -242,3 +242,13 @@ async def test_what_is_given_up_in_the_step_that_scheduled_it_starts_no_child(wo
     assert (await world.describe(parent)).error == "E"
     with pytest.raises(errors.ExecutionDoesNotExist):
         await world.describe(f"{ARN}:execution:child:c")
+
+
+async def test_where_the_api_has_text_an_sdk_task_may_give_json(world: World) -> None:
+    child = await world.machine(PASS, "child")
+    arguments = {"StateMachineArn": child, "Name": "c", "Input": {"Key": ["value"]}}
+    states = {"S": task("arn:aws:states:::aws-sdk:sfn:startExecution", Parameters=arguments)}
+    parent = await world.start(await world.machine(states, "parent"))
+
+    assert (await world.ended(parent)).status == "SUCCEEDED"
+    assert json.loads(str((await world.describe(f"{ARN}:execution:child:c")).input)) == {"Key": ["value"]}

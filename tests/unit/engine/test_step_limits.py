@@ -111,3 +111,38 @@ def test_data_that_is_too_deep_to_write_fails_the_execution_and_no_other() -> No
         "The data of the execution is nested too deeply.",
     )
     assert run.rows == {}
+
+
+def assigning(name: str, size: int, **fields: Any) -> dict[str, Any]:
+    return {"Type": "Pass", "Assign": {name: "x" * (size - 2)}, **fields}
+
+
+@pytest.mark.parametrize(
+    ("size", "ends"),
+    [
+        pytest.param(500, "ExecutionSucceeded", id="as large as may be"),
+        pytest.param(501, "ExecutionFailed", id="larger"),
+    ],
+)
+def test_what_one_state_assigns_is_bounded(size: int, ends: str) -> None:
+    run = Stepped(machine({"A": assigning("a", size, End=True)}), limits=Limits(payload_bytes=500)).start()
+
+    assert run.types[-1] == ends
+    if ends == "ExecutionFailed":
+        assert run.outcome is not None
+        assert run.outcome.error == "States.DataLimitExceeded"
+        assert run.outcome.cause == (
+            "The variables assigned in the state 'A' have 501 bytes, which exceeds the maximum of 500 bytes."
+        )
+
+
+def test_all_variables_together_are_bounded() -> None:
+    states = {f"S{n}": assigning(f"v{n}", 500, Next=f"S{n + 1}") for n in range(41)}
+
+    run = Stepped(machine({**states, "S41": {"Type": "Succeed"}}), limits=Limits(payload_bytes=500)).start()
+
+    assert run.outcome is not None
+    assert run.outcome.error == "States.DataLimitExceeded"
+    assert run.outcome.cause == (
+        "The variables of the execution have 20500 bytes after the state 'S40', which exceeds the maximum of 20000 bytes."
+    )

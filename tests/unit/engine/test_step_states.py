@@ -274,3 +274,12 @@ def test_payloads_are_measured_in_bytes(size: int, status: str, letter: str) -> 
         assert run.outcome.cause == (
             "The state/task 'A' returned a result with a size exceeding the maximum number of bytes service limit."
         )
+
+
+@pytest.mark.parametrize(("days", "error"), [(24_855, None), (24_856, "States.Runtime")])
+def test_how_far_ahead_a_wait_may_end(days: int, error: str | None) -> None:
+    wait = {"Type": "Wait", "TimestampPath": "$.t", "End": True}
+
+    run = Stepped(machine({"A": wait}), {"t": iso(1_000 + days * 86_400)}).start()
+
+    assert (run.outcome.error if run.outcome is not None else None) == error

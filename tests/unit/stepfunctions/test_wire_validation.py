@@ -56,7 +56,7 @@ def one(value: str, place: str, constraint: str) -> str:
             one(
                 "Value 'DONE'",
                 "statusFilter",
-                "Member must satisfy enum value set: [RUNNING, SUCCEEDED, FAILED, TIMED_OUT, ABORTED, PENDING_REDRIVE]",
+                "Member must satisfy enum value set: [SUCCEEDED, TIMED_OUT, PENDING_REDRIVE, ABORTED, FAILED, RUNNING]",
             ),
             id="none of an enumeration",
         ),

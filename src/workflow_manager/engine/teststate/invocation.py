@@ -1,0 +1,55 @@
+"""What a Task under test calls when it is not mocked: the same integrations as executions, once, and for no execution."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import structlog
+
+from workflow_manager.asl.program import TaskResource
+from workflow_manager.engine import own_api
+from workflow_manager.engine.integrations import Integration, IntegrationCall, IntegrationFailed
+
+logger = structlog.get_logger(__name__)
+
+
+class Invocations:
+    """``integrations``: service (``aws-sdk:sfn``, ...) -> who carries its calls out."""
+
+    def __init__(self, integrations: Mapping[str, Integration]) -> None:
+        self._integrations = integrations
+
+    async def invoke(self, resource: TaskResource, arguments: str) -> str:
+        """Carry a request out; answer its result as JSON text. Raises IntegrationFailed."""
+        if resource.service == "states":
+            return await self._start(resource, arguments)
+        return await self._call(resource.service or resource.kind, resource, arguments)
+
+    async def _call(self, service: str, resource: TaskResource, arguments: str) -> str:
+        integration = self._integrations.get(service)
+        if integration is None or (resource.action and resource.action not in integration.actions):
+            raise IntegrationFailed(
+                "States.TaskFailed", f"Tasks of {resource.arn} cannot be carried out here; mock them"
+            )
+        call = IntegrationCall(
+            execution_arn="",
+            resource=resource.arn,
+            action=resource.action,
+            pattern=resource.pattern,
+            arguments=arguments,
+            task_token="",
+        )
+        try:
+            return await integration.invoke(call)
+        except IntegrationFailed:
+            raise
+        except Exception:
+            logger.exception("an integration failed unexpectedly", resource=resource.arn)
+            raise IntegrationFailed("States.TaskFailed", "The integration failed") from None
+
+    async def _start(self, resource: TaskResource, arguments: str) -> str:
+        """Start an execution that nobody waits for: as the API does, with the errors of the optimised integration."""
+        try:
+            return await self._call(own_api.SERVICE, resource, arguments)
+        except IntegrationFailed as failure:
+            raise IntegrationFailed(failure.error.replace("Sfn.", "StepFunctions.", 1), failure.cause) from None
