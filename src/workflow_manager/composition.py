@@ -27,7 +27,7 @@ from workflow_manager.api.app import create_api
 from workflow_manager.api.logging import configure_logging
 from workflow_manager.api.server import Server, run
 from workflow_manager.api.settings import ApiSettings
-from workflow_manager.aws import Aws, configured
+from workflow_manager.aws import Aws, configured, new_session
 from workflow_manager.clock import SystemClock
 from workflow_manager.database import Database, DataFolderInUse
 from workflow_manager.engine import EmbeddedStepFunctions
@@ -63,7 +63,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("workflow_manager.composition")
 
-DEFAULT_REGION = "us-east-1"
 MARGIN_BYTES = 1 << 20
 """Beside a payload, in the largest request of the Step Functions API."""
 DATABASE = "workflow-manager.db"
@@ -147,24 +146,17 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
         if settings.store == "sqlite" or settings.backend == "embedded":
             database = _open(_folder(settings, stack))
             stack.push_async_callback(database.close)
-        store = await _store(settings, database)
+        session = new_session(settings) if aws is None else aws.session
+        if traces is not None:
+            traces.instrument(session)
+        store = await _store(settings, database, session)
         stack.push_async_callback(store.close)
         if aws is not None:
-            if traces is not None:
-                traces.instrument(aws.session)
             backend = _aws(settings, aws, metrics, stack)
         else:
             assert database is not None
             backend = _embedded(settings, database, stack)
-        sweep = SweepSettings(after_seconds=settings.sweep_after_seconds, per_second=settings.sweep_per_second)
-        manager = WorkflowManager(
-            store,
-            backend.stepfunctions,
-            settings=backend.settings,
-            changes=backend.changes,
-            log_groups=backend.log_groups,
-            sweep=sweep,
-        )
+        manager = _manager(settings, store, backend)
         await manager.start()  # before the backend: what it tells when nobody listens is gone
         stack.push_async_callback(manager.stop)
         await backend.start()
@@ -172,7 +164,6 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
         limits = api_settings(settings)
         api = create_api(manager, settings=limits, metrics=metrics)
         if settings.status_queue_url:
-            session = boto3.Session(region_name=region(settings)) if aws is None else aws.session
             queue = _status_queue(settings, manager, session, traces, api.closing)
             try:
                 await queue.start()
@@ -198,8 +189,19 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
         yield Service(server, manager, backend.stepfunctions, store, database)
 
 
+def _manager(settings: Settings, store: Store, backend: Backend) -> WorkflowManager:
+    return WorkflowManager(
+        store,
+        backend.stepfunctions,
+        settings=backend.settings,
+        changes=backend.changes,
+        log_groups=backend.log_groups,
+        sweep=SweepSettings(after_seconds=settings.sweep_after_seconds, per_second=settings.sweep_per_second),
+    )
+
+
 def _embedded(settings: Settings, database: Database, stack: AsyncExitStack) -> Backend:
-    """The engine in this process, and its API on the wire."""
+    """The engine in this process, and its API on the wire. Raises SettingsError."""
     ours = manager_settings(settings)
     logs = _cloudwatch_logs(settings) if settings.cloudwatch_logs == "on" else None
     if logs is not None:
@@ -263,16 +265,11 @@ async def delivery(settings: Settings) -> AsyncIterator[Deliver]:
     """
     if settings.backend != "aws":
         raise SettingsError("a function needs WFM_BACKEND=aws: the embedded engine runs in a server only")
-    if settings.store != "dynamodb":
-        raise SettingsError("a function needs WFM_STORE=dynamodb: no other store outlives it")
     aws = configured(settings)
     async with AsyncExitStack() as stack:
-        store = await _store(settings, None)
+        store = await _store(settings, None, aws.session)
         stack.push_async_callback(store.close)
-        backend = _aws(settings, aws, Metrics(), stack)
-        manager = WorkflowManager(store, backend.stepfunctions, settings=backend.settings)
-        stack.push_async_callback(manager.stop)
-        yield manager.apply_status_changes
+        yield _manager(settings, store, _aws(settings, aws, Metrics(), stack)).apply_status_changes
 
 
 def _status_queue(
@@ -283,8 +280,6 @@ def _status_queue(
     stopping: asyncio.Event,
 ) -> StatusQueue:
     """What brings the status changes of executions on AWS. A poll ends within the time that requests have to end."""
-    if traces is not None:
-        traces.instrument(session)
     return StatusQueue(
         QueueSettings(
             url=settings.status_queue_url,
@@ -320,28 +315,29 @@ def _cloudwatch_logs(settings: Settings) -> CloudWatchLogs:
     from workflow_manager.engine.cloudwatch import CloudWatchLogs
 
     try:
-        return CloudWatchLogs(boto3.client("logs", region_name=region(settings)))
+        return CloudWatchLogs(new_session(settings).client("logs", region_name=settings.region or None))
     except (BotoCoreError, ValueError) as error:
         raise SettingsError(f"cloudwatch_logs is on, but no client can be made: {error}") from None
 
 
-async def _store(settings: Settings, database: Database | None) -> Store:
+async def _store(settings: Settings, database: Database | None, session: boto3.Session) -> Store:
     """The store that the settings name. Raises CannotServe, SettingsError."""
     if settings.store == "memory":
         return MemoryStore()
     if settings.store == "dynamodb":
-        return await _dynamodb(settings)
-    assert database is not None
+        return await _dynamodb(settings, session)
+    if database is None:
+        raise SettingsError("the store sqlite is a file of a server's; a function needs WFM_STORE=dynamodb")
     return SqliteStore(database)
 
 
-async def _dynamodb(settings: Settings) -> Store:
+async def _dynamodb(settings: Settings, session: boto3.Session) -> Store:
     """Raises CannotServe if DynamoDB cannot be used or its tables are not there."""
     from workflow_manager.store.dynamodb import DynamoStore
     from workflow_manager.store.dynamodb_tables import check_tables
 
     try:
-        calls = dynamodb_calls(settings)
+        calls = dynamodb_calls(settings, session)
         try:
             await check_tables(calls, settings.dynamodb_prefix)
         except BaseException:
@@ -352,30 +348,25 @@ async def _dynamodb(settings: Settings) -> Store:
     return DynamoStore(calls, prefix=settings.dynamodb_prefix, ttl_days=settings.dynamodb_ttl_days)
 
 
-def dynamodb_calls(settings: Settings) -> DynamoCalls:
+def dynamodb_calls(settings: Settings, session: boto3.Session | None = None) -> DynamoCalls:
     """Calls to DynamoDB as the settings, and wherever they are empty AWS's own variables and files, say.
 
-    Raises StorageUnavailable.
+    Raises StorageUnavailable, SettingsError.
     """
-    from workflow_manager.store.dynamodb_calls import DynamoCalls  # boto3 takes a third of a second
+    from workflow_manager.store.dynamodb_calls import DynamoCalls
 
     return DynamoCalls(
-        region=region(settings),
+        session=session or new_session(settings),
         endpoint_url=settings.dynamodb_endpoint_url or None,
         threads=settings.dynamodb_threads,
     )
-
-
-def region(settings: Settings) -> str:
-    """Where AWS is called from the embedded backend, or for the store."""
-    return settings.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
 
 
 def manager_settings(settings: Settings) -> ManagerSettings:
     """Of a service on the embedded engine."""
     account = settings.account_id or "000000000000"
     return ManagerSettings(
-        region=settings.region or DEFAULT_REGION,
+        region=settings.region or "us-east-1",
         account_id=account,
         role_arn=settings.role_arn or f"arn:aws:iam::{account}:role/workflow-manager",
         environment=settings.environment,
