@@ -12,13 +12,19 @@ import msgspec
 from workflow_manager.database import Batch, Database
 from workflow_manager.engine.data import Data
 from workflow_manager.engine.machines import Machines, check_name
+from workflow_manager.engine.mocks import Mocks
 from workflow_manager.engine.pages import page_of, page_token
 from workflow_manager.engine.runner import Runner
 from workflow_manager.engine.schema import SHIFT
 from workflow_manager.engine.versions import Versions
 from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.arns import Arns, parse
-from workflow_manager.stepfunctions.errors import ExecutionDoesNotExist, InvalidExecutionInput, InvalidToken
+from workflow_manager.stepfunctions.errors import (
+    ExecutionDoesNotExist,
+    InvalidExecutionInput,
+    InvalidToken,
+    ValidationException,
+)
 from workflow_manager.stepfunctions.history import HistoryEvent
 
 STATUSES = ("RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
@@ -30,12 +36,21 @@ _json = msgspec.json.Decoder().decode
 
 
 class Executions:
-    def __init__(self, database: Database, arns: Arns, runner: Runner, machines: Machines, versions: Versions) -> None:
+    def __init__(
+        self,
+        database: Database,
+        arns: Arns,
+        runner: Runner,
+        machines: Machines,
+        versions: Versions,
+        mocks: Mocks | None = None,
+    ) -> None:
         self._database = database
         self._arns = arns
         self._runner = runner
         self._machines = machines
         self._versions = versions
+        self._mocks = mocks
 
     # ------------------------------------------------------------------------------------------ starting
 
@@ -44,15 +59,38 @@ class Executions:
         check_name(name)
         text = request.input if request.input is not None else "{}"
         data = Data(parse_input(text, self._runner.limits.payload_bytes), text)
-        machine_arn, trace = request.state_machine_arn, request.trace_header
+        (machine_arn, test_case), trace = self._test_case(request.state_machine_arn), request.trace_header
         self._versions.resolve(machine_arn)  # so that a batch is not troubled with what is not there
 
         def write(batch: Batch) -> tuple[str, float]:
             machine, version, alias = self._versions.resolve(machine_arn)
-            return self._runner.start(batch, machine, name, data, trace, qualifier=(version, alias))
+            execution_id = self._runner.next_execution
+            if test_case is not None:
+                batch.execute("INSERT OR REPLACE INTO mocked VALUES (?, ?)", (execution_id, test_case))
+            answer = self._runner.start(batch, machine, name, data, trace, qualifier=(version, alias))
+            if test_case is not None and self._runner.next_execution == execution_id:  # it was there already
+                batch.execute("DELETE FROM mocked WHERE execution = ?", (execution_id,))
+            return answer
 
         arn, start = await self._database.submit(write)
         return t.StartExecutionOutput(execution_arn=arn, start_date=start)
+
+    def _test_case(self, arn: str) -> tuple[str, str | None]:
+        """The state machine's ARN, and the test case that may follow it after a #. Raises ValidationException."""
+        machine_arn, chosen, name = arn.partition("#")
+        if not chosen:
+            return arn, None
+        if self._mocks is None:
+            raise ValidationException(
+                f"'#{name}' names a test case, but there is no mock configuration; set WFM_MOCK_CONFIG to its file"
+            )
+        machine = parse(machine_arn, "stateMachine").name
+        if self._mocks.test_case(machine, name) is None:
+            raise ValidationException(
+                f"The mock configuration has no test case '{name}' for the state machine '{machine}': "
+                f"there is nothing at /StateMachines/{machine}/TestCases/{name}"
+            )
+        return machine_arn, name
 
     async def stop(self, request: t.StopExecutionInput) -> t.StopExecutionOutput:
         execution_id, *_ = self._find(request.execution_arn)

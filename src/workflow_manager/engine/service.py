@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from typing import Any, TypeVar
 
 import msgspec
 import structlog
 
+from workflow_manager.asl.support import Everything
 from workflow_manager.clock import Clock, SystemClock
 from workflow_manager.database import Batch, Database, DatabaseUnavailable
 from workflow_manager.engine.activities import Activities
-from workflow_manager.engine.calls import NATIVE, Calls
+from workflow_manager.engine.calls import MAX_INVOCATIONS, NATIVE, Calls
 from workflow_manager.engine.draft import Limits
 from workflow_manager.engine.executions import Executions
-from workflow_manager.engine.integrations import Integration
+from workflow_manager.engine.integrations import LAMBDA, Integration
 from workflow_manager.engine.machines import Machines
+from workflow_manager.engine.mocks import Mocks
 from workflow_manager.engine.own_api import SERVICE, OwnApi
 from workflow_manager.engine.qualified import QualifiedExecutions
 from workflow_manager.engine.rows import MachineNames
@@ -61,7 +63,9 @@ def _lacking(operation: str) -> UnknownOperationException:
 class EmbeddedStepFunctions:
     """A StepFunctions and its ExecutionChanges, over a Database. ``start`` before use, ``close`` after.
 
-    ``integrations`` carry out Tasks of further services (integrations.py). ``limits`` are AWS's by default.
+    ``integrations`` carry out Tasks of further services (integrations.py), ``max_invocations`` at once. ``mocks`` are what
+    Tasks answer in test cases (mocks.py); with them every definition is accepted, since anything may be mocked.
+    ``limits`` are AWS's by default.
     """
 
     def __init__(
@@ -72,6 +76,8 @@ class EmbeddedStepFunctions:
         clock: Clock | None = None,
         limits: Limits | None = None,
         integrations: Mapping[str, Integration] | None = None,
+        mocks: Mocks | None = None,
+        max_invocations: int = MAX_INVOCATIONS,
         long_poll_seconds: float = 60.0,
     ) -> None:
         arns = arns or Arns()
@@ -83,13 +89,21 @@ class EmbeddedStepFunctions:
         self._runner = Runner(database, names, clock, limits or Limits(), arns.region)
         own: dict[str, Integration] = {SERVICE: OwnApi(self)}
         integrations = own | dict(integrations or {})
-        services = NATIVE | {f"{name}:{action}" for name, each in integrations.items() for action in each.actions}
+        services: Collection[str] = NATIVE | {
+            f"{name}:{action}" for name, each in integrations.items() for action in each.actions
+        }
+        if LAMBDA in integrations:
+            services = {LAMBDA, *services}
+        if mocks is not None:
+            services = Everything()
         self._machines = Machines(database, arns, self._runner, services)
         self._versions = Versions(database, arns, self._runner, self._machines)
         self._machines.publish = self._versions.publish_in
-        self._executions = Executions(database, arns, self._runner, self._machines, self._versions)
+        self._executions = Executions(database, arns, self._runner, self._machines, self._versions, mocks)
         self._activities = Activities(database, arns, self._runner, long_poll_seconds)
-        self._calls = Calls(database, arns, self._runner, self._versions, self._activities, integrations)
+        self._calls = Calls(
+            database, arns, self._runner, self._versions, self._activities, integrations, mocks, max_invocations
+        )
         self._listeners: list[Listener] = []
         self._background: list[asyncio.Task[None]] = []
         self._qualified = QualifiedExecutions(database, arns, self._machines, self._versions, self._executions)
