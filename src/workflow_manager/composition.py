@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +18,14 @@ import apsw
 
 from workflow_manager.api.app import create_api
 from workflow_manager.api.logging import configure_logging
+from workflow_manager.api.passthrough import Passthrough
 from workflow_manager.api.server import Server, run
 from workflow_manager.api.settings import ApiSettings
 from workflow_manager.clock import SystemClock
 from workflow_manager.database import Database, DataFolderInUse
 from workflow_manager.engine import EmbeddedStepFunctions
+from workflow_manager.engine.integrations import Integration
+from workflow_manager.engine.mocks import InvalidMocks, Mocks, parse_mocks
 from workflow_manager.manager import ManagerSettings, WorkflowManager
 from workflow_manager.settings import Settings, SettingsError, reason
 from workflow_manager.stepfunctions.arns import Arns
@@ -84,7 +88,12 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
         stack.push_async_callback(store.close)
 
         engine = EmbeddedStepFunctions(
-            database, arns=Arns(region=settings.region, account=settings.account_id), clock=SystemClock()
+            database,
+            arns=Arns(region=settings.region, account=settings.account_id),
+            clock=SystemClock(),
+            integrations=_integrations(settings, stack),
+            mocks=_mocks(settings.mock_config),
+            max_invocations=settings.max_invocations,
         )
         manager = WorkflowManager(store, engine, settings=manager_settings(settings), changes=engine)
         await manager.start()  # before the engine: what it tells when nobody listens is gone
@@ -92,10 +101,14 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
         await engine.start()
         stack.push_async_callback(engine.close)
 
+        others = Passthrough(settings.aws_passthrough) if settings.aws_passthrough else None
+        if others is not None:
+            stack.push_async_callback(others.close)
         limits = api_settings(settings)
         server = Server(
             create_api(manager, settings=limits),
             create_wire(engine, max_body=limits.body_limit_bytes, body_timeout=limits.body_seconds),
+            others,
             host=settings.host,
             port=settings.port,
             settings=limits,
@@ -109,6 +122,46 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
             ) from None
         stack.push_async_callback(server.stop)
         yield Service(server, manager, engine, database)
+
+
+def _integrations(settings: Settings, stack: AsyncExitStack) -> Mapping[str, Integration]:
+    """What carries out Tasks of other services. botocore is imported only where something asks for it.
+
+    Raises SettingsError.
+    """
+    endpoints = any(name.startswith("AWS_ENDPOINT_URL") and value for name, value in os.environ.items())
+    aws = "off" if settings.aws_integrations == "auto" and not endpoints else settings.aws_integrations
+    if aws == "off" and not (settings.lambda_functions or settings.lambda_endpoint or settings.http_connections):
+        return {}
+    from workflow_manager.integrations.choice import IntegrationSettings, UnusableIntegrations, choose
+
+    try:
+        return choose(
+            IntegrationSettings(
+                aws=aws,
+                region=settings.region,
+                account=settings.account_id,
+                functions=settings.lambda_functions,
+                lambda_endpoint=settings.lambda_endpoint,
+                connections=settings.http_connections,
+                calls=settings.max_invocations,
+            ),
+            stack,
+        )
+    except UnusableIntegrations as error:
+        raise SettingsError(str(error)) from None
+
+
+def _mocks(file: str) -> Mocks | None:
+    """The mock configuration in a file; None without one. Raises SettingsError."""
+    if not file:
+        return None
+    try:
+        return parse_mocks(Path(file).read_bytes())
+    except OSError as error:
+        raise SettingsError(f"mock_config: {file} cannot be read ({reason(error)})") from None
+    except InvalidMocks as error:
+        raise SettingsError(f"mock_config: {file}: {error}") from None
 
 
 def manager_settings(settings: Settings) -> ManagerSettings:

@@ -1,8 +1,9 @@
-"""The embedded engine behind the wire and nothing else: what the recorded cases are replayed against.
+"""The embedded engine behind the wire, with its integrations: what the recorded cases are replayed against.
 
-python tests/conformance/server.py --data DIR [--port PORT]
+python tests/conformance/server.py --data DIR [--port PORT] [--others URL]
 
-Prints its URL once it serves. Port 0, the default, is a free one.
+Prints its URL once it serves. Port 0, the default, is a free one. Which services Tasks can call is in the environment
+(AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_LAMBDA); requests that are signed for other services are handed on to ``--others``.
 """
 
 from __future__ import annotations
@@ -10,21 +11,36 @@ from __future__ import annotations
 import argparse
 import asyncio
 import socket
+from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
+from workflow_manager.api.passthrough import Passthrough, signed_for_another
 from workflow_manager.database import Database
 from workflow_manager.engine import EmbeddedStepFunctions
+from workflow_manager.integrations.choice import IntegrationSettings, choose
 from workflow_manager.stepfunctions.wire import create_wire
 
 
-async def serve(data: Path, listener: socket.socket) -> None:
+async def serve(data: Path, listener: socket.socket, others: str | None) -> None:
+    async with AsyncExitStack() as stack:
+        await _serve(data, listener, others, stack)
+
+
+async def _serve(data: Path, listener: socket.socket, others: str | None, stack: AsyncExitStack) -> None:
     database = Database(data / "workflows.db", synchronous="OFF")  # the cases judge behaviour; none survives the test
-    engine = EmbeddedStepFunctions(database)
+    engine = EmbeddedStepFunctions(database, integrations=choose(IntegrationSettings(), stack))
     await engine.start()
+    wire, passthrough = create_wire(engine), Passthrough(others) if others is not None else None
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        handed_on = passthrough if passthrough is not None and signed_for_another(scope) else wire
+        await handed_on(scope, receive, send)
+
     config = uvicorn.Config(
-        create_wire(engine),
+        application,
         loop="uvloop",
         http="httptools",
         lifespan="off",
@@ -44,10 +60,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--others", metavar="URL")
     options = parser.parse_args()
     listener = socket.create_server(("127.0.0.1", options.port))
     with asyncio.Runner(loop_factory=uvicorn.Config(None, loop="uvloop").get_loop_factory()) as runner:
-        runner.run(serve(options.data, listener))
+        runner.run(serve(options.data, listener, options.others))
 
 
 if __name__ == "__main__":

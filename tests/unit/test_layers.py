@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "asl": set(),
     "stepfunctions": set(),
     "engine": {"asl", "clock", "database", "stepfunctions"},
+    "integrations": {"engine"},
     "store": {"database", "model"},
     "manager": {"clock", "model", "stepfunctions", "store"},
     "api": {"clock", "definition_files", "manager", "model", "stepfunctions"},

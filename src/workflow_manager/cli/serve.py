@@ -18,7 +18,7 @@ SETTINGS = options(Settings)
 def setting(name: str, *short: str) -> Any:
     """The flag of a setting, with what settings.py says about it. Values stay text here, so that all sources agree."""
     option = SETTINGS[name]
-    default = f"default: {option.default}" if str(option.default) else "default: empty"
+    default = f"default: {option.default or 'empty'}"
     return typer.Option(
         option.flag,
         *short,
@@ -38,6 +38,13 @@ def serve(
     account_id: Annotated[str | None, setting("account_id")] = None,
     role_arn: Annotated[str | None, setting("role_arn")] = None,
     environment: Annotated[str | None, setting("environment")] = None,
+    aws_integrations: Annotated[str | None, setting("aws_integrations")] = None,
+    lambda_functions: Annotated[str | None, setting("lambda_functions")] = None,
+    lambda_endpoint: Annotated[str | None, setting("lambda_endpoint")] = None,
+    http_connections: Annotated[str | None, setting("http_connections")] = None,
+    mock_config: Annotated[str | None, setting("mock_config")] = None,
+    max_invocations: Annotated[str | None, setting("max_invocations")] = None,
+    aws_passthrough: Annotated[str | None, setting("aws_passthrough")] = None,
     log_level: Annotated[str | None, setting("log_level")] = None,
     log_format: Annotated[str | None, setting("log_format")] = None,
     body_limit_bytes: Annotated[str | None, setting("body_limit_bytes")] = None,

@@ -7,7 +7,7 @@ cancelled.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
@@ -66,3 +66,28 @@ class Jobs(Protocol):
     async def cancel(self, call: IntegrationCall, submitted: str, /) -> None:
         """Stop the job, as far as its service can: nobody waits for it any more."""
         ...
+
+
+class Offered(Collection[str]):
+    """The tasks that an engine executes, as asl/support.py asks for them: ``native`` ones, and those of integrations.
+
+    An integration is asked for its actions only when one of them is asked for: there may be hundreds.
+    """
+
+    def __init__(self, native: Collection[str], integrations: Mapping[str, Integration]) -> None:
+        self._native = native
+        self._integrations = integrations
+
+    def __contains__(self, name: object) -> bool:
+        if name in self._native or (name == LAMBDA and LAMBDA in self._integrations):
+            return True
+        service, colon, action = str(name).rpartition(":")
+        integration = self._integrations.get(service) if colon else None
+        return integration is not None and action in integration.actions
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._native
+        yield from self._integrations
+
+    def __len__(self) -> int:
+        return len(self._native) + len(self._integrations)

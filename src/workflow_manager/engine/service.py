@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from collections import ChainMap
 from collections.abc import Callable, Collection, Coroutine, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 import structlog
@@ -17,7 +18,7 @@ from workflow_manager.engine.activities import Activities
 from workflow_manager.engine.calls import MAX_INVOCATIONS, NATIVE, Calls
 from workflow_manager.engine.draft import Limits
 from workflow_manager.engine.executions import Executions
-from workflow_manager.engine.integrations import LAMBDA, Integration
+from workflow_manager.engine.integrations import Integration, Offered
 from workflow_manager.engine.machines import Machines
 from workflow_manager.engine.mocks import Mocks
 from workflow_manager.engine.own_api import SERVICE, OwnApi
@@ -88,14 +89,8 @@ class EmbeddedStepFunctions:
         names = MachineNames(database, arns)
         self._runner = Runner(database, names, clock, limits or Limits(), arns.region)
         own: dict[str, Integration] = {SERVICE: OwnApi(self)}
-        integrations = own | dict(integrations or {})
-        services: Collection[str] = NATIVE | {
-            f"{name}:{action}" for name, each in integrations.items() for action in each.actions
-        }
-        if LAMBDA in integrations:
-            services = {LAMBDA, *services}
-        if mocks is not None:
-            services = Everything()
+        integrations = ChainMap(own, cast("dict[str, Integration]", integrations or {}))
+        services: Collection[str] = Everything() if mocks is not None else Offered(NATIVE, integrations)
         self._machines = Machines(database, arns, self._runner, services)
         self._versions = Versions(database, arns, self._runner, self._machines)
         self._machines.publish = self._versions.publish_in
