@@ -18,6 +18,8 @@ from workflow_manager.integrations.names import exception_name, service_name
 from workflow_manager.integrations.refusals import Refused, Unreachable
 
 PREFIX = "aws-sdk:"
+BODY_TYPE = "text/plain; charset=UTF-8"
+"""What the SDK says that a body is which it makes from text."""
 
 
 class SdkServices(Mapping[str, Integration]):
@@ -92,6 +94,8 @@ class SdkService:
         model = self._aws.model(self._service)
         operation = model.operation_model(name)
         request = checked_request(operation.input_shape, call)
+        if operation.has_streaming_input and "ContentType" in operation.input_shape.members:
+            request.parameters.setdefault("ContentType", BODY_TYPE)
         service = service_name(model.service_id)
         if request.lacking and checks_members(model):
             where = _where(service, 400, str(uuid.uuid4()))

@@ -72,7 +72,10 @@ def _structure(shape: Any, value: dict[str, Any], made: Request, path: str) -> d
 def _value(shape: Any, value: Any, made: Request, name: str, path: str) -> Any:
     kind: str = shape.type_name
     if kind == "blob":
-        return value if isinstance(value, bytes) else as_text(value).encode()
+        streaming = shape.serialization.get(
+            "streaming"
+        )  # such a body is JSON, also where it is text (recorded from AWS)
+        return msgspec.json.encode(value) if streaming else as_text(value).encode()
     called, types = TYPES[kind]
     if getattr(shape, "is_document_type", False):
         return value
