@@ -181,7 +181,7 @@ def options(kind: type[Struct]) -> dict[str, Option]:
         field.name: Option(
             name=field.name,
             type=hints[field.name],
-            default=field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory(),
+            default=field.default if field.default_factory is msgspec.NODEFAULT else "",
             description=_description(hints[field.name]),
         )
         for field in msgspec.structs.fields(kind)

@@ -18,7 +18,7 @@ SETTINGS = options(Settings)
 def setting(name: str, *short: str) -> Any:
     """The flag of a setting, with what settings.py says about it. Values stay text here, so that all sources agree."""
     option = SETTINGS[name]
-    default = f"default: {option.default or 'empty'}"
+    default = f"default: {option.default}" if str(option.default) else "default: empty"
     return typer.Option(
         option.flag,
         *short,

@@ -137,7 +137,7 @@ def _response(value: Any, at: str, faults: list[str]) -> Response | None:
             if cause is None or isinstance(cause, str):
                 return Throw(error, cause)
             faults.append(f"{at}/Throw/Cause: must be text")
-        case {"Throw": _}:
+        case {"Throw": _, **rest} if not rest:
             faults.append(f"{at}/Throw: must be an object with the text Error and, if wanted, the text Cause")
         case _:
             faults.append(f"{at}: must have one member, Return or Throw")
