@@ -79,3 +79,31 @@ def test_what_stands_at_a_path() -> None:
     assert at({"a": [{"b": 1}]}, "a", 0, "b") == 1
     assert at({"a": []}, "a", 0, "b") is None
     assert at(None, "a") is None
+
+
+@pytest.mark.parametrize(
+    ("resource", "known"),
+    [
+        ("glue:startJobRun.sync", True),
+        ("glue:startJobRun.waitForTaskToken", False),
+        ("glue:startJobRun.sync:2", False),
+        ("sqs:sendMessage.waitForTaskToken", True),
+        ("sqs:sendMessage.sync", False),
+        ("states:startExecution.sync:2", True),
+        ("aws-sdk:dynamodb:putItem.waitForTaskToken", True),
+        ("aws-sdk:dynamodb:putItem.sync", False),
+        ("sqs:receiveMessage", False),
+    ],
+)
+def test_which_patterns_step_functions_has(resource: str, known: bool) -> None:
+    parsed = parse_resource(f"arn:aws:states:::{resource}")
+
+    assert parsed is not None
+    assert is_known_integration(parsed) is known
+
+
+def test_every_job_that_step_functions_has_is_in_the_table() -> None:
+    """But for those of Kubernetes, and nested executions, which are the engine's own."""
+    from workflow_manager.asl.resources import _JOBS
+
+    assert _JOBS - {"eks:runJob", "states:startExecution"} == JOBS.keys()
