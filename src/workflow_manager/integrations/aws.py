@@ -7,6 +7,7 @@ there is no STS to assume the role of a task's Credentials with.
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 import threading
@@ -15,9 +16,11 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.resources import files
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+import msgspec
 from botocore import exceptions
 from botocore.config import Config
 from botocore.credentials import Credentials
@@ -39,6 +42,7 @@ ATTEMPTS = 3
 ROLE_SECONDS = 900
 """How long the credentials of an assumed role are asked for; new ones are fetched a minute before."""
 ROLE_SPARE_SECONDS = 60
+MODEL = "service-2.json"
 _AWS = re.compile(r"(^|\.)amazonaws\.com(\.cn)?$|\.api\.aws$")
 _NOT_IN_SESSION_NAMES = re.compile(r"[^\w+=,.@-]")
 
@@ -54,6 +58,12 @@ class Answer:
     genuine: bool
 
 
+class _Named(msgspec.Struct):
+    """What is read of a service's model to know the names of its operations."""
+
+    operations: dict[str, msgspec.Raw]
+
+
 class Aws:
     """All services there are, by botocore's names for them."""
 
@@ -67,6 +77,8 @@ class Aws:
         self._threads = Threads(threads, "aws")
         self._lock = threading.Lock()
         self._clients: dict[tuple[Any, ...], Any] = {}
+        self._models: dict[str, Any] = {}
+        self._operations: dict[str, frozenset[str]] = {}
         self._roles: dict[str, tuple[float, Credentials]] = {}
 
     # ------------------------------------------------------------------------------------------ what there is
@@ -91,10 +103,28 @@ class Aws:
         """Whether the service may be called: AWS is turned on, or the service has an endpoint of its own."""
         return self._on or self._endpoint(service) is not None
 
-    def model(self, service: str) -> Any:
-        """The model of a service, by botocore's name for it."""
+    async def model(self, service: str) -> Any:
+        """The model of a service, by botocore's name for it. It is read in a thread: some are large."""
+        found = self._models.get(service)
+        return found if found is not None else await self.run(lambda: self.read_model(service))
+
+    def read_model(self, service: str) -> Any:
+        """The same, read here and now."""
         with self._lock:
-            return self._session.get_service_model(service)
+            if service not in self._models:
+                self._models[service] = self._session.get_service_model(service)
+            return self._models[service]
+
+    def operations(self, service: str) -> frozenset[str]:
+        """The names of a service's operations. They are found without reading the rest of its model, in some milliseconds."""
+        names = self._operations.get(service)
+        if names is None:
+            try:
+                names = _operations(service)
+            except (OSError, ValueError, msgspec.MsgspecError):  # a model that somebody put elsewhere
+                names = frozenset(self.read_model(service).operation_names)
+            self._operations[service] = names
+        return names
 
     def _endpoint(self, service: str) -> str | None:
         """The endpoint that the environment gives a service (botocore's service-specific endpoints)."""
@@ -243,6 +273,15 @@ class Aws:
         with self._lock:
             self._roles[role_arn] = (time.monotonic() + ROLE_SECONDS, credentials)
         return credentials
+
+
+def _operations(service: str) -> frozenset[str]:
+    """The names of the operations in the model that comes with botocore."""
+    versions = files("botocore").joinpath("data", service)
+    latest = max((each for each in versions.iterdir() if each.is_dir()), key=lambda each: each.name)
+    packed = latest.joinpath(f"{MODEL}.gz")
+    text = gzip.decompress(packed.read_bytes()) if packed.is_file() else latest.joinpath(MODEL).read_bytes()
+    return frozenset(msgspec.json.decode(text, type=_Named).operations)
 
 
 def _refused(error: Any) -> Refused:

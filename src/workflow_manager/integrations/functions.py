@@ -157,7 +157,7 @@ class LambdaFunctions:
                 read_seconds=READ_SECONDS,
             )
         except Refused as refused:
-            name = error_name(self._aws.model("lambda"), refused.code) or "AWSLambdaException"
+            name = error_name(await self._aws.model("lambda"), refused.code) or "AWSLambdaException"
             raise IntegrationFailed(f"Lambda.{name}", cause_of(refused, SDK)) from None
         except Unreachable as unreachable:
             raise IntegrationFailed("Lambda.SdkClientException", unreachable.message) from None

@@ -199,7 +199,7 @@ class Optimised:
     async def invoke(self, call: IntegrationCall, /) -> str:
         service = self._service
         client, operation_name = service.operations.get(call.action, (service.client, ""))
-        model = self._aws.model(client)
+        model = await self._aws.model(client)
         name = operation_name or call.action[:1].upper() + call.action[1:]
         operation = model.operation_model(name)
         arguments = self._arguments(call)
@@ -284,7 +284,7 @@ class Optimised:
         """Look at the job; its result when it went well. What a service cannot tell just now is asked again."""
         job = JOBS[f"{self._name}:{call.action}"]
         arguments, answered = msgspec.json.decode(call.arguments), msgspec.json.decode(submitted)
-        model = self._aws.model(self._service.client)
+        model = await self._aws.model(self._service.client)
         try:
             answer = await self._aws.call(
                 self._service.client,

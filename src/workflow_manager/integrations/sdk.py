@@ -52,7 +52,7 @@ class SdkServices(Mapping[str, Integration]):
 
 
 class Operations(Collection[str]):
-    """The actions of a service: its operations, their first letter in lower case. Its model is read when it is asked."""
+    """The actions of a service: its operations, their first letter in lower case. Read when they are asked for."""
 
     def __init__(self, aws: Aws, service: str) -> None:
         self._aws = aws
@@ -61,7 +61,7 @@ class Operations(Collection[str]):
     def named(self, action: object) -> str | None:
         """The operation that an action calls; its name need not have AWS's casing inside of words."""
         name = str(action)
-        names: Collection[str] = self._aws.model(self._service).operation_names
+        names = self._aws.operations(self._service)
         exact = name[:1].upper() + name[1:]
         if exact in names:
             return exact
@@ -71,10 +71,10 @@ class Operations(Collection[str]):
         return self.named(action) is not None
 
     def __iter__(self) -> Iterator[str]:
-        return (name[:1].lower() + name[1:] for name in self._aws.model(self._service).operation_names)
+        return (name[:1].lower() + name[1:] for name in self._aws.operations(self._service))
 
     def __len__(self) -> int:
-        return len(self._aws.model(self._service).operation_names)
+        return len(self._aws.operations(self._service))
 
 
 class SdkService:
@@ -91,7 +91,7 @@ class SdkService:
         name = operations.named(call.action)
         if name is None:
             raise IntegrationFailed("States.Runtime", f"{call.service} has no action {call.action}")
-        model = self._aws.model(self._service)
+        model = await self._aws.model(self._service)
         operation = model.operation_model(name)
         request = checked_request(operation.input_shape, call)
         if operation.has_streaming_input and "ContentType" in operation.input_shape.members:

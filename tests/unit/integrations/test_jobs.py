@@ -27,7 +27,7 @@ class Anything(dict[str, Any]):
 @pytest.mark.parametrize("name", sorted(JOBS))
 def test_the_operations_take_what_they_are_given(name: str) -> None:
     service, job = SERVICES[name.split(":", maxsplit=1)[0]], JOBS[name]
-    model = AWS.model(service.client)
+    model = AWS.read_model(service.client)
     described = model.operation_model(job.describe).input_shape
 
     assert set(described.required_members) <= set(job.parameters(Anything(), Anything())) <= set(described.members)
@@ -52,7 +52,7 @@ def test_every_action_is_an_operation(service: str) -> None:
     found = SERVICES[service]
     for action in found.actions:
         client, operation = found.operations.get(action, (found.client, action[:1].upper() + action[1:]))
-        assert operation in AWS.model(client).operation_names
+        assert operation in AWS.read_model(client).operation_names
 
 
 @pytest.mark.parametrize(

@@ -333,7 +333,9 @@ def test_services_are_named_as_their_java_packages_are() -> None:
         "opensearch",
     ]
 
-    assert {service_name(aws.model(name).service_id).lower(): name for name in sample}.items() <= aws.services.items()
+    assert {
+        service_name(aws.read_model(name).service_id).lower(): name for name in sample
+    }.items() <= aws.services.items()
     services = SdkServices(aws)
     assert "aws-sdk:cloudwatchlogs" in services
     assert "aws-sdk:nosuchservice" not in services

@@ -14,11 +14,11 @@ AWS = Aws("us-east-1", environ={})
 
 
 def input_shape(service: str, operation: str) -> Any:
-    return AWS.model(service).operation_model(operation).input_shape
+    return AWS.read_model(service).operation_model(operation).input_shape
 
 
 def output_shape(service: str, operation: str) -> Any:
-    return AWS.model(service).operation_model(operation).output_shape
+    return AWS.read_model(service).operation_model(operation).output_shape
 
 
 @pytest.mark.parametrize(
