@@ -19,8 +19,8 @@ EMBEDDED = frozenset({"activity", "states:startExecution", "aws-sdk:sfn"})
 
 NESTING = frozenset({"states:startExecution"})
 """Actions whose ``.sync`` the engine itself knows."""
-NAMED = 20
-"""How many services a message names."""
+NAMED = 10
+"""How many SDK services a message names one by one."""
 
 
 class Everything(Collection[str]):
@@ -76,15 +76,17 @@ def _task(state: State, services: Collection[str]) -> Iterator[tuple[str, str]]:
     setting = SETTINGS.get(resource.service or resource.kind, "aws_integrations")
     yield (
         f"Tasks of {service} cannot be run here ({resource.arn}); what can: {', '.join(_named(services))}"
-        + (f". The setting {setting} adds it" if setting else ""),
+        + (f"; see the setting {setting}" if setting else ""),
         "/Resource",
     )
 
 
 def _named(services: Collection[str]) -> list[str]:
     """The services in a sentence: an SDK's actions are many, its name says enough."""
-    named = sorted({name.rpartition(":")[0] if name.count(":") == 2 else name for name in services})
-    return named if len(named) <= NAMED else [*named[:NAMED], "..."]
+    named = {name.rpartition(":")[0] if name.count(":") == 2 else name for name in services}
+    if sum(name.startswith("aws-sdk:") for name in named) > NAMED:
+        named = {name for name in named if not name.startswith("aws-sdk:")} | {"aws-sdk:*"}
+    return sorted(named)
 
 
 def _distributed_map(state: State, _services: Collection[str]) -> Iterator[tuple[str, str]]:
