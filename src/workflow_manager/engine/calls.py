@@ -170,7 +170,8 @@ class Calls:
                 f"{error.message} (Service: AWSStepFunctions; Status Code: 400; Error Code: {error.code}; "
                 f"Request ID: {uuid.uuid4()}; Proxy: null)"
             )
-            failure = TaskFailed(frame, event, f"StepFunctions.{error.code}Exception", cause)
+            submitting = pattern != "request_response"
+            failure = TaskFailed(frame, event, f"StepFunctions.{error.code}Exception", cause, submitting)
             self._runner.take(batch, execution.id, failure)
 
     def _execution_id(self, arn: str) -> int | None:

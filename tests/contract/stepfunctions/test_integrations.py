@@ -314,3 +314,18 @@ async def test_test_cases_that_are_not_there(tmp_path: Path, clock: VirtualClock
     async with running(tmp_path / "f.db", clock) as world:
         with pytest.raises(ValidationException, match="WFM_MOCK_CONFIG"):
             await world.api.start_execution(t.StartExecutionInput(state_machine_arn=f"{machine}#Well"))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "kind"), [("", "TaskFailed"), (".sync", "TaskSubmitFailed"), (".waitForTaskToken", "TaskSubmitFailed")]
+)
+async def test_a_nested_execution_that_cannot_be_started(world: World, suffix: str, kind: str) -> None:
+    states = {"S": task(f"{START}{suffix}", Parameters={"StateMachineArn": f"{ARN}:stateMachine:nobody"})}
+
+    history = await world.history(await world.start(await world.machine(states)))
+
+    failed = history[-2].wire()
+    assert failed["type"] == kind
+    details = failed[f"{kind[0].lower()}{kind[1:]}EventDetails"]
+    assert details["error"] == "StepFunctions.StateMachineDoesNotExistException"
+    assert details["resourceType"] == "states"
