@@ -27,6 +27,15 @@ SCALARS = {
     "float": "float",
     "double": "float",
 }
+# The longest a payload is on AWS; no part of these types, as a deployment may lift it (validation.py checks what stands).
+MAX_PAYLOAD = 262_144
+LIFTED = {
+    "DescribeExecutionOutput",
+    "SendTaskSuccessInput",
+    "StartExecutionInput",
+    "StartSyncExecutionInput",
+    "StartSyncExecutionOutput",
+}
 # One history event is one type, with its details as a mapping; history.py says why.
 BY_HAND = {"HistoryEvent", "HistoryEventList"}
 
@@ -40,7 +49,7 @@ def camel(name: str) -> str:
     return first + "".join(part.capitalize() for part in rest)
 
 
-def annotation(shape: Any) -> str:
+def annotation(shape: Any, owner: str = "") -> str:
     kind = shape.type_name
     if shape.name == "HistoryEventList":
         return "list[HistoryEvent]"
@@ -55,8 +64,9 @@ def annotation(shape: Any) -> str:
     bounds = {}
     prefix = "length" if kind == "string" else ""
     for key, name in (("min", "min_length" if prefix else "ge"), ("max", "max_length" if prefix else "le")):
-        if shape.metadata.get(key) is not None and not (prefix and shape.metadata[key] == 0):
-            bounds[name] = shape.metadata[key]
+        bound = shape.metadata.get(key)
+        if bound is not None and not (prefix and (bound == 0 or (bound == MAX_PAYLOAD and owner in LIFTED))):
+            bounds[name] = bound
     if not bounds or kind in ("boolean", "timestamp"):
         return SCALARS[kind]
     return f"Annotated[{SCALARS[kind]}, Meta(" + ", ".join(f"{k}={v}" for k, v in bounds.items()) + ")]"
@@ -69,7 +79,7 @@ def structure(shape: Any) -> list[str]:
     required = [name for name in shape.members if name in shape.required_members]
     for name in [*required, *(n for n in shape.members if n not in required)]:
         member, python = shape.members[name], snake(name)
-        kind = annotation(member)
+        kind = annotation(member, shape.name)
         renamed = camel(python) != name
         if name in required:
             default = f' = field(name="{name}")' if renamed else ""

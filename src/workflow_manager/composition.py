@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import apsw
 
@@ -24,6 +25,7 @@ from workflow_manager.api.settings import ApiSettings
 from workflow_manager.clock import SystemClock
 from workflow_manager.database import Database, DataFolderInUse
 from workflow_manager.engine import EmbeddedStepFunctions
+from workflow_manager.engine.draft import Limits
 from workflow_manager.engine.integrations import Integration
 from workflow_manager.engine.mocks import InvalidMocks, Mocks, parse_mocks
 from workflow_manager.manager import ManagerSettings, WorkflowManager
@@ -34,6 +36,11 @@ from workflow_manager.store import Store
 from workflow_manager.store.memory import MemoryStore
 from workflow_manager.store.sqlite import SqliteStore
 
+if TYPE_CHECKING:
+    from workflow_manager.engine.cloudwatch import CloudWatchLogs
+
+MARGIN_BYTES = 1 << 20
+"""Beside a payload, in the largest request of the Step Functions API."""
 DATABASE = "workflow-manager.db"
 """The file in the data folder."""
 
@@ -87,6 +94,9 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
         store: Store = MemoryStore() if settings.store == "memory" else SqliteStore(database)
         stack.push_async_callback(store.close)
 
+        logs = _cloudwatch_logs(settings) if settings.cloudwatch_logs == "on" else None
+        if logs is not None:
+            stack.push_async_callback(logs.close)
         engine = EmbeddedStepFunctions(
             database,
             arns=Arns(region=settings.region, account=settings.account_id),
@@ -94,6 +104,8 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
             integrations=_integrations(settings, stack),
             mocks=_mocks(settings.mock_config),
             max_invocations=settings.max_invocations,
+            limits=Limits(payload_bytes=settings.max_payload_bytes, history_events=settings.max_history_events),
+            log_destination=logs,
         )
         manager = WorkflowManager(store, engine, settings=manager_settings(settings), changes=engine)
         await manager.start()  # before the engine: what it tells when nobody listens is gone
@@ -107,7 +119,13 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
         limits = api_settings(settings)
         server = Server(
             create_api(manager, settings=limits),
-            create_wire(engine, max_body=limits.body_limit_bytes, body_timeout=limits.body_seconds),
+            create_wire(
+                engine,
+                # a payload is JSON within JSON: each of its quotes takes two characters
+                max_body=max(limits.body_limit_bytes, 2 * settings.max_payload_bytes + MARGIN_BYTES),
+                body_timeout=limits.body_seconds,
+                max_payload=settings.max_payload_bytes,
+            ),
             others,
             host=settings.host,
             port=settings.port,
@@ -162,6 +180,19 @@ def _mocks(file: str) -> Mocks | None:
         raise SettingsError(f"mock_config: {file} cannot be read ({reason(error)})") from None
     except InvalidMocks as error:
         raise SettingsError(f"mock_config: {file}: {error}") from None
+
+
+def _cloudwatch_logs(settings: Settings) -> CloudWatchLogs:
+    """Raises SettingsError."""
+    import boto3  # takes a third of a second, which only those pay who want it
+    from botocore.exceptions import BotoCoreError
+
+    from workflow_manager.engine.cloudwatch import CloudWatchLogs
+
+    try:
+        return CloudWatchLogs(boto3.client("logs", region_name=settings.region))
+    except (BotoCoreError, ValueError) as error:
+        raise SettingsError(f"cloudwatch_logs is on, but no client can be made: {error}") from None
 
 
 def manager_settings(settings: Settings) -> ManagerSettings:

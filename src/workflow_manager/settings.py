@@ -96,6 +96,17 @@ class Settings(Struct, frozen=True, kw_only=True):
         Literal["auto", "console", "json"],
         Meta(description="How log lines look; auto is console on a terminal and json elsewhere."),
     ] = "auto"
+    cloudwatch_logs: Annotated[
+        Literal["off", "on"],
+        Meta(description="Whether the engine's execution logs go to the log groups that state machines name, too."),
+    ] = "off"
+    max_payload_bytes: Annotated[
+        int,
+        Meta(description="Largest input or output of an execution or state; AWS's by default.", ge=1024, le=1 << 28),
+    ] = 262_144
+    max_history_events: Annotated[
+        int, Meta(description="Most events of an execution's history; AWS's by default.", ge=100, le=16_000_000)
+    ] = 25_000
     body_limit_bytes: Annotated[
         int, Meta(description="Largest request body that is read, in bytes.", ge=1024, le=1 << 30)
     ] = 4 << 20

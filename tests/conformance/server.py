@@ -11,15 +11,19 @@ from __future__ import annotations
 import argparse
 import asyncio
 import socket
+import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import boto3
+import structlog
 import uvicorn
 
 from workflow_manager.api.passthrough import Passthrough, signed_for_another
 from workflow_manager.database import Database
 from workflow_manager.engine import EmbeddedStepFunctions
+from workflow_manager.engine.cloudwatch import CloudWatchLogs
 from workflow_manager.integrations.choice import IntegrationSettings, choose
 from workflow_manager.stepfunctions.wire import create_wire
 
@@ -31,7 +35,12 @@ async def serve(data: Path, listener: socket.socket, others: str | None) -> None
 
 async def _serve(data: Path, listener: socket.socket, others: str | None, stack: AsyncExitStack) -> None:
     database = Database(data / "workflows.db", synchronous="OFF")  # the cases judge behaviour; none survives the test
-    engine = EmbeddedStepFunctions(database, integrations=choose(IntegrationSettings(), stack))
+    logs = CloudWatchLogs(boto3.client("logs", region_name="us-east-1"))
+    engine = EmbeddedStepFunctions(
+        database,
+        integrations=choose(IntegrationSettings(), stack),
+        log_destination=logs,
+    )
     await engine.start()
     wire, passthrough = create_wire(engine), Passthrough(others) if others is not None else None
 
@@ -53,6 +62,7 @@ async def _serve(data: Path, listener: socket.socket, others: str | None, stack:
         await uvicorn.Server(config).serve(sockets=[listener])
     finally:
         await engine.close()
+        await logs.close()
         await database.close()
 
 
@@ -62,6 +72,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--others", metavar="URL")
     options = parser.parse_args()
+    structlog.configure(
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr)
+    )  # execution logs; stdout is for the URL
     listener = socket.create_server(("127.0.0.1", options.port))
     with asyncio.Runner(loop_factory=uvicorn.Config(None, loop="uvloop").get_loop_factory()) as runner:
         runner.run(serve(options.data, listener, options.others))

@@ -23,7 +23,7 @@ import msgspec
 
 from workflow_manager.database import Batch, Database, DatabaseUnavailable
 from workflow_manager.engine.frames import Execution, Phase
-from workflow_manager.engine.machines import check_name, tag_rows
+from workflow_manager.engine.machines import check_encryption, check_name, tag_rows
 from workflow_manager.engine.pages import page_of, page_token
 from workflow_manager.engine.runner import Runner
 from workflow_manager.engine.stimuli import (
@@ -89,6 +89,7 @@ class Activities:
     async def create(self, request: t.CreateActivityInput) -> t.CreateActivityOutput:
         """Idempotent: an activity that is there is answered as it is."""
         check_name(request.name)
+        check_encryption(request.encryption_configuration)
         tags = tag_rows(request.tags)
         arn = self._arns.activity(request.name)
         there = self._database.read("SELECT created FROM activity WHERE name = ?", (request.name,))
@@ -166,7 +167,7 @@ class Activities:
                 state = QUEUED if poller is None else HANDED
                 batch.execute(
                     "INSERT OR REPLACE INTO activity_task VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    (*row, state, self._seq(), call.arguments, call.token),
+                    (*row, state, self._seq(), self._runner.payloads.kept(batch, call.arguments), call.token),
                 )
                 if poller is not None:
                     self._hand(batch, poller, arn, row[0], row[1], row[2], call.token, call.arguments)
@@ -257,7 +258,7 @@ class Activities:
             if poller is None:
                 return
             batch.execute("UPDATE activity_task SET state = 2 WHERE execution = ? AND frame = ?", (execution, frame))
-            self._hand(batch, poller, arn, execution, frame, event, token, text)
+            self._hand(batch, poller, arn, execution, frame, event, token, self._runner.payloads.text(text))
 
     def delivered(self, token: str) -> None:
         """The poller has been sent this task."""

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from email.utils import formatdate
 from typing import Any
 
 import msgspec
 import structlog
 
-from workflow_manager.asl.program import TaskResource
+from workflow_manager.asl.program import TaskResource, TaskState
 from workflow_manager.asl.resources import parse_resource
 from workflow_manager.database import Batch, Database, DatabaseUnavailable
 from workflow_manager.engine.activities import Activities
 from workflow_manager.engine.data import Data, text_of
+from workflow_manager.engine.express import NOT_SUPPORTED, Express
 from workflow_manager.engine.frames import Execution, TaskWait
 from workflow_manager.engine.integrations import LAMBDA, Integration, IntegrationCall, IntegrationFailed, Jobs
-from workflow_manager.engine.machines import check_name
+from workflow_manager.engine.machines import Machine, check_name
 from workflow_manager.engine.mocks import Attempts, Mocks, Return
 from workflow_manager.engine.runner import Runner
 from workflow_manager.engine.stimuli import (
@@ -31,8 +32,14 @@ from workflow_manager.engine.stimuli import (
     TaskSucceeded,
 )
 from workflow_manager.engine.versions import Versions
+from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.arns import Arns, parse
-from workflow_manager.stepfunctions.errors import InvalidArn, StepFunctionsError, ValidationException
+from workflow_manager.stepfunctions.errors import (
+    InvalidArn,
+    StateMachineTypeNotSupported,
+    StepFunctionsError,
+    ValidationException,
+)
 
 NATIVE = frozenset({"activity", "states:startExecution"})
 """Tasks that run in the engine itself."""
@@ -57,6 +64,7 @@ class Calls:
         versions: Versions,
         activities: Activities,
         integrations: Mapping[str, Integration],
+        express: Express,
         mocks: Mocks | None = None,
         max_invocations: int = MAX_INVOCATIONS,
     ) -> None:
@@ -66,6 +74,9 @@ class Calls:
         self._versions = versions
         self._activities = activities
         self._integrations = integrations
+        self._express = express
+        self.start: Callable[[t.StartExecutionInput], Awaitable[t.StartExecutionOutput]]
+        """StartExecution, for Express executions; set by whoever has it (executions.py)."""
         self._query = database.query
         self._query_one = database.query_one
         self._mocks = mocks
@@ -75,6 +86,7 @@ class Calls:
         runner.on_call = self.call
         runner.on_withdrawn = self.withdrawn
         runner.on_ended = self.ended
+        express.invoke = self.invoke
 
     # ------------------------------------------------------------------------------------------ in the batch
 
@@ -87,6 +99,7 @@ class Calls:
         elif call.resource.service == "states" and call.resource.action == "startExecution":
             self._start_nested(batch, execution, call)
         else:
+            arguments = self._runner.payloads.kept(batch, call.arguments)
             batch.execute(
                 "INSERT OR REPLACE INTO integration_call VALUES (?, ?, ?, ?, ?, ?, ?, NULL)",
                 (
@@ -94,7 +107,7 @@ class Calls:
                     call.frame,
                     call.scheduled_event,
                     call.resource.arn,
-                    call.arguments,
+                    arguments,
                     call.token,
                     call.role_arn,
                 ),
@@ -111,7 +124,9 @@ class Calls:
                 (execution.id, frame),
             ).fetchall()
             for event, resource, arguments, token, role_arn, submitted in rows:
-                call = TaskCall(frame, event, _resource(resource), arguments, token, role_arn)
+                call = TaskCall(
+                    frame, event, _resource(resource), self._runner.payloads.text(arguments), token, role_arn
+                )
                 self._cancel(batch, execution, call, submitted)
         if task.child is not None:
             child = self._execution_id(task.child)
@@ -130,14 +145,29 @@ class Calls:
         if waiting is None or at is None or at.task is None:
             return
         state = self._runner.program(waiting.definition).graphs[at.graph].states[at.state]
-        parsed = getattr(state, "resource").pattern == "sync:2"  # noqa: B009 - a Task, since it has a task
-        described = _described(execution, outcome, stop, parsed=parsed)
+        assert isinstance(state, TaskState)  # since it has a task
+        described = _described(execution, outcome, stop, parsed=state.resource.pattern == "sync:2")
+        if state.credentials is not None or execution.redrive_count:
+            # recorded from AWS: where it asks another account's DescribeExecution there is more than in the event of its own
+            described |= self._redrivable(execution, outcome, stop)
         stimulus: Stimulus
         if outcome.status == "SUCCEEDED":
             stimulus = TaskSucceeded(frame, event, text_of(described))
         else:
             stimulus = TaskFailed(frame, event, "States.TaskFailed", text_of(described))
         self._runner.take(batch, parent, stimulus)
+
+    def _redrivable(self, execution: Execution, outcome: Outcome, stop: float) -> dict[str, Any]:
+        """What DescribeExecution says of the ended execution's redrives."""
+        count, date = execution.redrive_count or 0, execution.redrive_date
+        why = self._runner.not_redrivable(execution.id, outcome.status, stop, count)
+        described: dict[str, Any] = {"RedriveCount": count}
+        if date is not None:
+            described["RedriveDate"] = int(date * 1000)
+        described["RedriveStatus"] = "REDRIVABLE" if why is None else "NOT_REDRIVABLE"
+        if why is not None:
+            described["RedriveStatusReason"] = why
+        return described
 
     # ------------------------------------------------------------------------------------------ nested executions
 
@@ -149,12 +179,13 @@ class Calls:
             machine_arn, name, data = _nested_arguments(arguments)
             machine, version, alias = self._versions.resolve(machine_arn)
             parent = (execution.id, frame, event) if waits else None
-            started = text_of(_started(machine.execution_arn(name), self._runner.now(), str(uuid.uuid4())))
-            stimulus: Stimulus = (
-                TaskSucceeded(frame, event, started)
-                if pattern == "request_response"
-                else TaskSubmitted(frame, event, started, machine.execution_arn(name) if waits else None)
-            )
+            arn = machine.execution_arn(name)
+            stimulus = _nested_answer(call, arn, self._runner.now(), child=arn if waits else None)
+            if machine.type == "EXPRESS":
+                if waits:
+                    raise StateMachineTypeNotSupported(NOT_SUPPORTED)
+                self._start_nested_express(batch, execution.id, call, machine, name, data)
+                return
             # told first that it waits, since the nested execution may end at once
             self._runner.start(
                 batch,
@@ -166,13 +197,24 @@ class Calls:
                 qualifier=(version, alias),
             )
         except StepFunctionsError as error:
-            cause = (
-                f"{error.message} (Service: AWSStepFunctions; Status Code: 400; Error Code: {error.code}; "
-                f"Request ID: {uuid.uuid4()}; Proxy: null)"
-            )
-            submitting = pattern != "request_response"
-            failure = TaskFailed(frame, event, f"StepFunctions.{error.code}Exception", cause, submitting)
-            self._runner.take(batch, execution.id, failure)
+            self._runner.take(batch, execution.id, _nested_failure(call, error))
+
+    def _start_nested_express(
+        self, batch: Batch, execution_id: int, call: TaskCall, machine: Machine, name: str, data: Data
+    ) -> None:
+        """Start an Express execution once it is on disk that it was; it and its start can be lost with the process."""
+        run = self._express.prepare(machine, name, data)
+        batch.after_commit(lambda: self._express.begin(run))
+        self._runner.take(batch, execution_id, _nested_answer(call, run.execution.arn, run.execution.start_date))
+
+    async def _start_for_express(self, call: TaskCall) -> Stimulus:
+        """StartExecution in an Express execution, which can only ask for it, and not wait for its end."""
+        try:
+            arn, name, data = _nested_arguments(msgspec.json.decode(call.arguments))
+            made = await self.start(t.StartExecutionInput(state_machine_arn=arn, name=name, input=data.text))
+        except StepFunctionsError as error:
+            return _nested_failure(call, error)
+        return _nested_answer(call, made.execution_arn, made.start_date)
 
     def _execution_id(self, arn: str) -> int | None:
         parsed = parse(arn, "execution")
@@ -221,6 +263,16 @@ class Calls:
             if came is not None:
                 await self._bring_back(execution_id, came, None)
                 return
+
+    async def invoke(self, execution: Execution, call: TaskCall) -> Stimulus:
+        """Call an integration for an Express execution, which waits for nothing else; what came of it."""
+        if call.resource.service == "states" and call.resource.action == "startExecution":
+            return await self._start_for_express(call)
+        request = _request(execution, call)
+        async with self._slots:
+            stimulus = await self._attempt(self._integrations[request.service].invoke(request), call)
+        assert stimulus is not None
+        return stimulus
 
     async def _attempt(
         self, work: Awaitable[Any], call: TaskCall, *, submitting: bool = False
@@ -286,7 +338,7 @@ class Calls:
             execution = self._runner.live.get(execution_id)
             if execution is None or frame not in execution.frames:
                 continue
-            call = TaskCall(frame, event, _resource(resource), arguments, token, role_arn)
+            call = TaskCall(frame, event, _resource(resource), self._runner.payloads.text(arguments), token, role_arn)
             if _request(execution, call).service in self._integrations:
                 self._invoke(execution, call, submitted)
             else:
@@ -386,6 +438,23 @@ def _json_or_none(text: str) -> Data | None:
         return Data(msgspec.json.decode(text), text)
     except msgspec.DecodeError:
         return None
+
+
+def _nested_answer(call: TaskCall, arn: str, start: float, child: str | None = None) -> Stimulus:
+    """The execution was started; ``child``: its ARN, if its end is waited for."""
+    started = text_of(_started(arn, start, str(uuid.uuid4())))
+    if call.resource.pattern == "request_response":
+        return TaskSucceeded(call.frame, call.scheduled_event, started)
+    return TaskSubmitted(call.frame, call.scheduled_event, started, child)
+
+
+def _nested_failure(call: TaskCall, error: StepFunctionsError) -> TaskFailed:
+    cause = (
+        f"{error.message} (Service: AWSStepFunctions; Status Code: 400; Error Code: {error.code}; "
+        f"Request ID: {uuid.uuid4()}; Proxy: null)"
+    )
+    submitting = call.resource.pattern != "request_response"
+    return TaskFailed(call.frame, call.scheduled_event, f"StepFunctions.{error.code}Exception", cause, submitting)
 
 
 def _started(arn: str, start: float, request_id: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from workflow_manager.asl.program import Env, MapState, ParallelState, TaskState, WaitState
 from workflow_manager.engine import outcomes, tasks
 from workflow_manager.engine.data import Data
-from workflow_manager.engine.draft import Draft
+from workflow_manager.engine.draft import Draft, map_item
 from workflow_manager.engine.frames import Children, Frame, Phase
 from workflow_manager.engine.inputs import effective_input
 
@@ -45,7 +45,7 @@ def start_map(draft: Draft, frame: Frame, state: MapState) -> None:
     children.max_concurrency = min(at_once or limit, limit)
     children.tolerated_count = tolerated_count
     children.tolerated_percentage = tolerated_percentage
-    _start_iterations(draft, frame, state, frame.last_event)
+    start_iterations(draft, frame, state, frame.last_event)
 
 
 def _adopt(draft: Draft, frame: Frame, length: int) -> None:
@@ -66,7 +66,7 @@ def _start_child(draft: Draft, parent: Frame, graph: int, index: int, data: Data
     return child
 
 
-def _start_iterations(draft: Draft, frame: Frame, state: MapState, previous: int) -> None:
+def start_iterations(draft: Draft, frame: Frame, state: MapState, previous: int) -> None:
     """Start iterations until as many run as may. Raises Failure when the ItemSelector fails."""
     children, items = frame.children, frame.items
     assert children is not None
@@ -76,15 +76,15 @@ def _start_iterations(draft: Draft, frame: Frame, state: MapState, previous: int
         if children.started - children.succeeded - children.failed >= children.max_concurrency:
             return
         index = children.started
-        children.started += 1
         event = draft.emit(previous, "MapIterationStarted", {"name": frame.state, "index": index})
         data = Data(items[index])
         if state.item_selector is not None:
-            env = draft.expressions(frame, Map={"Item": {"Index": index, "Value": items[index]}})
+            env = draft.expressions(frame, Map={"Item": map_item(index, items[index])})
             selected_from = frame.input.value
             if state.input_path is not None:
                 selected_from = state.input_path(selected_from, env)
             data = Data(state.item_selector(selected_from, env))
+        children.started += 1  # only now: one whose selector failed is not there, for a redrive to begin with
         _start_child(draft, frame, state.processor, index, data, event)
 
 
@@ -107,7 +107,7 @@ def _go_on(draft: Draft, parent: Frame, previous: int) -> None:
     if children.succeeded + children.failed < children.length:
         if isinstance(state, MapState):
             iterated = state
-            outcomes.guarded(draft, parent, lambda: _start_iterations(draft, parent, iterated, previous))
+            outcomes.guarded(draft, parent, lambda: start_iterations(draft, parent, iterated, previous))
         return
     ended = [draft.frame(children.first + index) for index in range(children.length)]
     results = Data(text="[" + ",".join(f.output.text for f in ended if f.output is not None) + "]")
@@ -135,6 +135,7 @@ def failed(draft: Draft, child: Frame, error: str | None, cause: str | None) -> 
         children.failed += 1
         child.phase = Phase.FAILED
         if _tolerated(children):
+            draft.failing.clear()
             _go_on(draft, parent, failing)
             return
         if children.tolerated_count is not None or children.tolerated_percentage is not None:
@@ -161,7 +162,21 @@ def _tolerated(children: Children) -> bool:
 def abandon(draft: Draft, parent: Frame, failing: int) -> None:
     """Abort the children that still work, and drop all of them. ``failing`` is the event that is the reason."""
     _abort(draft, parent, failing)
+    _remember(draft, parent)
     _disown(draft, parent)
+
+
+def _remember(draft: Draft, frame: Frame) -> None:
+    """Note the frame and those below as they are now that they have been given up."""
+    if frame.id in draft.failing:
+        return  # the failure came from there
+    children = frame.children
+    draft.failing[frame.id] = frame, children, frame.items
+    if children is not None:
+        for frame_id in range(children.first, children.first + children.started):
+            child = draft.find(frame_id)
+            if child is not None:
+                _remember(draft, child)
 
 
 def _abort(draft: Draft, parent: Frame, failing: int) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from workflow_manager.asl.program import Env, MapState, ParallelState, Program, State, TaskState
 from workflow_manager.engine.data import Data
-from workflow_manager.engine.frames import Execution, Frame
+from workflow_manager.engine.frames import Children, Execution, Frame
 from workflow_manager.engine.stimuli import Effects
 from workflow_manager.engine.tokens import task_token
 from workflow_manager.stepfunctions.history import HistoryEvent
@@ -54,6 +54,7 @@ class Draft:
         "env",
         "events",
         "execution",
+        "failing",
         "last_event",
         "next_frame",
         "now",
@@ -71,6 +72,8 @@ class Draft:
         self.last_event = execution.last_event
         self.next_frame = execution.next_frame
         self.ready: deque[Frame] = deque()
+        self.failing: dict[int, tuple[Frame, Children | None, list[Any] | None]] = {}
+        """Frames given up by the failure on its way up, as they were: a redrive needs them if nothing handles it."""
         self.budget = env.limits.transitions_per_step
 
     # ------------------------------------------------------------------ frames
@@ -159,7 +162,6 @@ class Draft:
                 "StartTime": iso(execution.start_date),
                 "Name": execution.name,
                 "RoleArn": execution.role_arn,
-                "RedriveCount": execution.redrive_count,
             },
             "StateMachine": {"Id": execution.machine_arn, "Name": execution.machine_name},
             "State": {
@@ -167,6 +169,10 @@ class Draft:
                 "EnteredTime": iso(frame.entered_at),
             },
         }
+        if execution.redrive_count is not None:
+            context["Execution"]["RedriveCount"] = execution.redrive_count
+        if execution.redrive_date is not None:
+            context["Execution"]["RedriveTime"] = iso(execution.redrive_date)
         if isinstance(self.state(frame), TaskState | ParallelState | MapState):
             context["State"]["RetryCount"] = frame.retry_count
         item = self.item(frame)
@@ -177,18 +183,23 @@ class Draft:
         return context
 
     def item(self, frame: Frame) -> dict[str, Any] | None:
-        """Index and value of the Map iteration that the frame is, or is in."""
+        """Index, value and source of the Map iteration that the frame is, or is in."""
         at: Frame | None = frame
         while at is not None and at.parent >= 0:
             parent = self.frame(at.parent)
             if parent.items is not None:
-                return {"Index": at.index, "Value": parent.items[at.index]}
+                return map_item(at.index, parent.items[at.index])
             at = parent
         return None
 
     def token(self, frame: Frame) -> str:
         assert frame.task is not None
         return task_token(self.execution.id, frame.id, frame.task.scheduled_event, frame.task.nonce)
+
+
+def map_item(index: int, value: Any) -> dict[str, Any]:
+    """``$$.Map.Item`` of an inline Map, whose items are always data of the state."""
+    return {"Index": index, "Value": value, "Source": "STATE_DATA"}
 
 
 def entered(name: str, data: Data) -> dict[str, Any]:

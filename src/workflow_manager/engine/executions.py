@@ -11,6 +11,7 @@ import msgspec
 
 from workflow_manager.database import Batch, Database
 from workflow_manager.engine.data import Data
+from workflow_manager.engine.express import NOT_SUPPORTED, Express
 from workflow_manager.engine.machines import Machines, check_name
 from workflow_manager.engine.mocks import Mocks
 from workflow_manager.engine.pages import page_of, page_token
@@ -23,6 +24,7 @@ from workflow_manager.stepfunctions.errors import (
     ExecutionDoesNotExist,
     InvalidExecutionInput,
     InvalidToken,
+    StateMachineTypeNotSupported,
     ValidationException,
 )
 from workflow_manager.stepfunctions.history import HistoryEvent
@@ -43,6 +45,7 @@ class Executions:
         runner: Runner,
         machines: Machines,
         versions: Versions,
+        express: Express,
         mocks: Mocks | None = None,
     ) -> None:
         self._database = database
@@ -50,6 +53,7 @@ class Executions:
         self._runner = runner
         self._machines = machines
         self._versions = versions
+        self._express = express
         self._mocks = mocks
 
     # ------------------------------------------------------------------------------------------ starting
@@ -60,7 +64,13 @@ class Executions:
         text = request.input if request.input is not None else "{}"
         data = Data(parse_input(text, self._runner.limits.payload_bytes), text)
         (machine_arn, test_case), trace = self._test_case(request.state_machine_arn), request.trace_header
-        self._versions.resolve(machine_arn)  # so that a batch is not troubled with what is not there
+        machine, _, _ = self._versions.resolve(machine_arn)  # so that a batch is not troubled with what is not there
+        if machine.type == "EXPRESS":
+            if test_case is not None:
+                raise ValidationException("Test cases are for executions of STANDARD state machines")
+            run = self._express.prepare(machine, name, data)
+            self._express.begin(run)
+            return t.StartExecutionOutput(execution_arn=run.execution.arn, start_date=run.execution.start_date)
 
         def write(batch: Batch) -> tuple[str, float]:
             machine, version, alias = self._versions.resolve(machine_arn)
@@ -92,6 +102,14 @@ class Executions:
             )
         return machine_arn, name
 
+    async def start_sync(self, request: t.StartSyncExecutionInput) -> t.StartSyncExecutionOutput:
+        name = request.name if request.name is not None else str(uuid.uuid4())
+        check_name(name)
+        text = request.input if request.input is not None else "{}"
+        data = Data(parse_input(text, self._runner.limits.payload_bytes), text)
+        machine, _, _ = self._versions.resolve(request.state_machine_arn)
+        return await self._express.start_sync(machine, name, data, request)
+
     async def stop(self, request: t.StopExecutionInput) -> t.StopExecutionOutput:
         execution_id, *_ = self._find(request.execution_arn)
 
@@ -104,6 +122,15 @@ class Executions:
 
         return await self._database.write(write)
 
+    async def redrive(self, request: t.RedriveExecutionInput) -> t.RedriveExecutionOutput:
+        execution_id, *_ = self._find(request.execution_arn)
+
+        def write(batch: Batch) -> t.RedriveExecutionOutput:
+            date = self._runner.redrive(batch, execution_id, request.client_token)
+            return t.RedriveExecutionOutput(redrive_date=date)
+
+        return await self._database.write(write)
+
     # ------------------------------------------------------------------------------------------ reading
 
     def _find(self, arn: str) -> tuple[Any, ...]:
@@ -111,8 +138,9 @@ class Executions:
         parsed = parse(arn, "execution")
         rows = self._database.read(
             "SELECT execution.id, machine, execution.name, execution.status, execution.definition, "
-            "execution.role_arn, start, stop, input, output, error, cause, trace, state_machine.name, version, alias "
-            "FROM execution JOIN state_machine ON state_machine.id = machine "
+            "execution.role_arn, start, stop, input, output, error, cause, trace, state_machine.name, version, alias, "
+            "coalesce(count, 0), date "
+            "FROM execution JOIN state_machine ON state_machine.id = machine LEFT JOIN redrive ON execution = execution.id "
             "WHERE state_machine.name = ? AND execution.name = ?",
             (parsed.name, parsed.execution_name),
         )
@@ -122,7 +150,9 @@ class Executions:
 
     def describe(self, request: t.DescribeExecutionInput) -> t.DescribeExecutionOutput:
         row = self._find(request.execution_arn)
-        _, _, name, status, _, _, start, stop, text, output, error, cause, trace, machine_name, version, alias = row
+        execution_id, _, name, status, _, _, start, stop, text, output, error, cause, trace, machine_name, *rest = row
+        version, alias, redrives, redriven = rest
+        not_redrivable = self._runner.not_redrivable(execution_id, status, stop, redrives)
         included = request.included_data != "METADATA_ONLY"
         details = t.CloudWatchEventsExecutionDataDetails(included=True)
         return t.DescribeExecutionOutput(
@@ -134,16 +164,17 @@ class Executions:
             status=status,
             start_date=start,
             stop_date=stop,
-            input=text if included else None,
+            input=self._runner.payloads.text(text) if included else None,
             input_details=details if included else None,
-            output=output if included else None,
+            output=self._runner.payloads.text_or_none(output) if included else None,
             output_details=details if included and output is not None else None,
             error=error,
             cause=cause,
             trace_header=trace,
-            redrive_count=0,
-            redrive_status="NOT_REDRIVABLE",
-            redrive_status_reason=_not_redrivable(status),
+            redrive_count=redrives,
+            redrive_date=redriven,
+            redrive_status="REDRIVABLE" if not_redrivable is None else "NOT_REDRIVABLE",
+            redrive_status_reason=not_redrivable,
         )
 
     def describe_machine(
@@ -156,11 +187,18 @@ class Executions:
         limit, before = page_of(request.max_results, request.next_token, int)
         if request.state_machine_arn is None:
             raise ExecutionDoesNotExist("Map Runs are not supported by the embedded engine; give a stateMachineArn")
+        if request.redrive_filter is not None:
+            raise ValidationException(
+                "redriveFilter is for the executions of a Map Run; it cannot be used with a stateMachineArn"
+            )
         machine = self._machines.get(request.state_machine_arn)
+        if machine.type == "EXPRESS":
+            raise StateMachineTypeNotSupported(NOT_SUPPORTED)
         statuses = (request.status_filter,) if request.status_filter is not None else STATUSES
         walks: list[Iterable[tuple[Any, ...]]] = [
             self._database.read(
-                "SELECT id, name, status, start, stop FROM execution "
+                "SELECT id, name, status, start, stop, coalesce(count, 0), date "
+                "FROM execution LEFT JOIN redrive ON execution = id "
                 "WHERE machine = ? AND status = ? AND id < ? ORDER BY id DESC LIMIT ?",
                 (machine.id, status, before if before is not None else 1 << 62, limit + 1),
             )
@@ -176,9 +214,10 @@ class Executions:
                     status=status,
                     start_date=start,
                     stop_date=stop,
-                    redrive_count=0,
+                    redrive_count=redrives,
+                    redrive_date=redriven,
                 )
-                for _, name, status, start, stop in rows[:limit]
+                for _, name, status, start, stop, redrives, redriven in rows[:limit]
             ],
             next_token=page_token(rows[limit - 1][0]) if len(rows) > limit else None,
         )
@@ -187,6 +226,7 @@ class Executions:
         execution_id, *_ = self._find(request.execution_arn)
         limit, at = page_of(request.max_results, request.next_token, int)
         events, more = self._page(execution_id, limit, at, reverse=bool(request.reverse_order))
+        self._runner.payloads.resolve(events)
         if request.include_execution_data is False:
             for event in events:
                 if event.details is not None:
@@ -258,9 +298,3 @@ def _jackson(text: str, otherwise: str) -> str:
         char = stripped[1:].lstrip()[0]
         return f"Unexpected character ('{char}' (code {ord(char)})): was expecting double-quote to start field name"
     return otherwise
-
-
-def _not_redrivable(status: str) -> str:
-    if status in ("RUNNING", "SUCCEEDED"):
-        return f"Execution is {status} and cannot be redriven"
-    return "Redrive is not supported by the embedded engine"

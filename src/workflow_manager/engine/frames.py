@@ -14,6 +14,7 @@ A frame is one sequential run of states: the root, a Parallel branch, a Map iter
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Any
 
@@ -150,6 +151,7 @@ class Execution:
         "next_frame",
         "parent",
         "redrive_count",
+        "redrive_date",
         "role_arn",
         "start_date",
         "timeout_at",
@@ -181,7 +183,8 @@ class Execution:
         self.last_event = 0
         self.next_frame = 1
         self.timeout_at: float | None = None
-        self.redrive_count = 0
+        self.redrive_count: int | None = 0  # None of an Express execution, which has none
+        self.redrive_date: float | None = None
         self.frames: dict[int, Frame] = {}
 
 
@@ -218,8 +221,13 @@ class _Row(msgspec.Struct, array_like=True):
 _unpack = msgspec.msgpack.Decoder(_Row).decode
 
 
-def pack(frame: Frame, last_event: int, next_frame: int) -> bytes:
-    """The row of a frame: small, whatever the size of a Map's input."""
+def pack(frame: Frame, last_event: int, next_frame: int, kept: Callable[[str], str] | None = None) -> bytes:
+    """The row of a frame: small, whatever the size of a Map's input. ``kept``: what to write in place of a text."""
+    text = None if is_kept_aside(frame) or frame.phase is Phase.DONE else frame.input.text
+    output = frame.output.text if frame.output is not None else None
+    if kept is not None:
+        text = kept(text) if text is not None else None
+        output = kept(output) if output is not None else None
     done = frame.phase is Phase.DONE
     return _pack(
         _Row(
@@ -232,28 +240,38 @@ def pack(frame: Frame, last_event: int, next_frame: int) -> bytes:
             frame.entered_at,
             frame.before_entry,
             frame.last_event,
-            None if frame.children is not None or done else frame.input.text,
+            text,
             None if done else frame.variables,
             frame.retries,
             frame.retry_count,
             frame.due,
             frame.task,
             frame.children,
-            frame.output.text if frame.output is not None else None,
+            output,
             last_event if frame.id == ROOT else 0,
             next_frame if frame.id == ROOT else 0,
         )
     )
 
 
-def pack_aside(frame: Frame) -> bytes:
+def is_kept_aside(frame: Frame) -> bool:
+    """Whether the frame's input is in its aside, and not in its row."""
+    return frame.children is not None
+
+
+def pack_aside(frame: Frame, kept: Callable[[str], str] | None = None) -> bytes:
     """What is written once when a Parallel or Map starts its children: its input and, of a Map, its items."""
-    return _pack([frame.input.text, frame.items])
+    text = frame.input.text
+    return _pack([kept(text) if kept is not None else text, frame.items])
 
 
-def unpack(execution: Execution, frame_id: int, body: bytes, aside: bytes | None) -> Frame:
+def unpack(
+    execution: Execution, frame_id: int, body: bytes, aside: bytes | None, text_of: Callable[[str], str] = str
+) -> Frame:
+    """The frame of a row. ``text_of``: the text that was written, or that what was written refers to."""
     row = _unpack(body)
     text, items = msgspec.msgpack.decode(aside) if aside is not None else (row.input, None)
+    text = text_of(text) if text is not None else None
     frame = Frame(frame_id, row.parent, row.graph, row.state, Data(text=text if text is not None else "null"))
     frame.phase = Phase(row.phase)
     frame.index = row.index
@@ -267,7 +285,7 @@ def unpack(execution: Execution, frame_id: int, body: bytes, aside: bytes | None
     frame.due = row.due
     frame.task = row.task
     frame.children = row.children
-    frame.output = Data(text=row.output) if row.output is not None else None
+    frame.output = Data(text=text_of(row.output)) if row.output is not None else None
     frame.items = items
     if frame_id == ROOT:
         execution.last_event = row.execution_last_event

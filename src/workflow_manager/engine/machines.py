@@ -15,6 +15,7 @@ from workflow_manager.asl import Program, compile, diagnose  # noqa: A004 - the 
 from workflow_manager.asl.diagnostics import Diagnostic
 from workflow_manager.asl.support import unsupported
 from workflow_manager.database import Batch, Database
+from workflow_manager.engine.logs import group_of
 from workflow_manager.engine.pages import page_of, page_token
 from workflow_manager.engine.runner import Runner
 from workflow_manager.stepfunctions import types as t
@@ -22,8 +23,10 @@ from workflow_manager.stepfunctions.arns import Arns, parse
 from workflow_manager.stepfunctions.errors import (
     InvalidArn,
     InvalidDefinition,
+    InvalidEncryptionConfiguration,
     InvalidLoggingConfiguration,
     InvalidName,
+    InvalidTracingConfiguration,
     MissingRequiredParameter,
     ResourceNotFound,
     StateMachineAlreadyExists,
@@ -34,6 +37,7 @@ from workflow_manager.stepfunctions.errors import (
 
 FORBIDDEN_IN_NAMES = re.compile(r"[\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]")
 """API reference, CreateStateMachine: what a name must not contain."""
+LOG_GROUP = re.compile(r"arn:[a-z-]+:logs:[a-z0-9-]*:[0-9]*:log-group:[\w./#-]{1,512}(:\*)?")
 MAX_TAGS = 50
 LABEL_FAULTS = ("Label cannot ", "Label contains ")
 """How the messages begin that say what is wrong with a Map's Label (asl/compiler.py)."""
@@ -79,6 +83,7 @@ class Machines:
         self._query = database.query
         self._query_one = database.query_one
         self._known: dict[str, Machine] = {}
+        runner.logging_of = self.logging_of
         self.publish: Callable[[Batch, Machine, str | None], tuple[str, float]]
         """Set by whoever keeps the versions (versions.py)."""
 
@@ -99,6 +104,12 @@ class Machines:
             if machine is not None:
                 self._known[name] = machine
         return machine if machine is not None and machine.status == "ACTIVE" else None
+
+    def logging_of(self, name: str) -> t.LoggingConfiguration | None:
+        """What a state machine wants logged of its executions, None when nothing; of a Map Run's ``name/label``, too."""
+        machine = self.by_name(name.partition("/")[0])
+        logging = machine.settings.logging if machine is not None else None
+        return logging if logging is not None and logging.level not in (None, "OFF") else None
 
     def _load(self, name: str) -> Machine | None:
         row = self._query_one(
@@ -147,24 +158,19 @@ class Machines:
             program = compile(definition, state_machine_type="EXPRESS" if kind == "EXPRESS" else "STANDARD")
         except Refused as refused:
             raise invalid_definition(refused.diagnostics, definition) from None
-        lacking = self._lacking(program, kind)
+        lacking = self._lacking(program)
         if lacking:
             raise InvalidDefinition(f"Invalid State Machine Definition: '{Refused(lacking)}'")
         return program
 
-    def _lacking(self, program: Program, kind: str) -> list[Diagnostic]:
-        lacking = list(unsupported(program, self._services))
-        if kind == "EXPRESS":
-            lacking.append(
-                Diagnostic("UNSUPPORTED_FEATURE", "Express workflows are not supported by the embedded engine", None)
-            )
-        return lacking
+    def _lacking(self, program: Program) -> list[Diagnostic]:
+        return list(unsupported(program, self._services))
 
     def validate(self, request: t.ValidateStateMachineDefinitionInput) -> t.ValidateStateMachineDefinitionOutput:
         kind = request.type or "STANDARD"
         found = diagnose(request.definition, state_machine_type=kind)
         if not any(d.severity == "ERROR" for d in found):
-            found += self._lacking(compile(request.definition, state_machine_type=kind), kind)
+            found += self._lacking(compile(request.definition, state_machine_type=kind))
         if request.severity != "WARNING":
             found = [d for d in found if d.severity == "ERROR"]
         limit = request.max_results or len(found)  # AWS stops at 100; whoever wants that says so
@@ -187,6 +193,8 @@ class Machines:
         check_name(request.name)
         check_role(request.role_arn)
         check_logging(request.logging_configuration)
+        check_tracing(request.tracing_configuration)
+        check_encryption(request.encryption_configuration)
         tags = tag_rows(request.tags)
         kind = request.type or "STANDARD"
         program = self.check(request.definition, kind)
@@ -220,6 +228,7 @@ class Machines:
             batch.executemany("INSERT INTO tag VALUES (?, ?, ?)", [(arn, *row) for row in tags])
             self._changes(batch, request.name)
             batch.after_commit(lambda: self._runner.keep_program(definition, program))
+            batch.after_commit(lambda: self._runner.log_to(request.logging_configuration))
             machine = self.get(arn)
             return t.CreateStateMachineOutput(
                 state_machine_arn=arn,
@@ -268,6 +277,8 @@ class Machines:
                 "or the TracingConfiguration must be specified"
             )
         check_logging(request.logging_configuration)
+        check_tracing(request.tracing_configuration)
+        check_encryption(request.encryption_configuration)
         if request.role_arn is not None:
             check_role(request.role_arn)
         if request.definition is not None:
@@ -303,7 +314,7 @@ class Machines:
 
     async def delete(self, request: t.DeleteStateMachineInput) -> t.DeleteStateMachineOutput:
         """Delete a state machine; one that is not there is no error. Its executions run on."""
-        name = parse(request.state_machine_arn, "stateMachine").name
+        name = _unqualified(request.state_machine_arn)
 
         def write(batch: Batch) -> t.DeleteStateMachineOutput:
             batch.execute("UPDATE state_machine SET status = 'DELETED' WHERE name = ?", (name,))
@@ -429,6 +440,14 @@ def invalid_definition(diagnostics: list[Diagnostic], definition: str) -> Invali
     return InvalidDefinition(f"Invalid State Machine Definition: '{Refused(diagnostics)}'")
 
 
+def _unqualified(arn: str) -> str:
+    """The name of the state machine that an ARN without a version, alias or label names. Raises ValidationException."""
+    parsed = parse(arn, "stateMachine")
+    if parsed.qualifier is not None or parsed.label is not None:
+        raise ValidationException(f"The ARN of a state machine is needed, without a version, alias or label: '{arn}'")
+    return parsed.name
+
+
 def check_name(name: str) -> None:
     """Raises InvalidName."""
     if FORBIDDEN_IN_NAMES.search(name):
@@ -437,8 +456,38 @@ def check_name(name: str) -> None:
 
 def check_logging(logging: t.LoggingConfiguration | None) -> None:
     """Raises InvalidLoggingConfiguration."""
-    if logging is not None and logging.level not in (None, "OFF") and len(logging.destinations or []) != 1:
+    if logging is None:
+        return
+    destinations, group = logging.destinations or [], group_of(logging)
+    if len(destinations) > 1 or (logging.level not in (None, "OFF") and group is None):
         raise InvalidLoggingConfiguration("Invalid Logging Configuration: Must specify exactly one Log Destination.")
+    if group is not None and LOG_GROUP.fullmatch(group) is None:
+        raise InvalidLoggingConfiguration(
+            "Invalid Logging Configuration: The log group's ARN must be like "
+            f"'arn:aws:logs:us-east-1:000000000000:log-group:name:*', not '{group}'."
+        )
+
+
+def check_tracing(tracing: t.TracingConfiguration | None) -> None:
+    """Raises InvalidTracingConfiguration (API reference, CreateStateMachine, "Errors")."""
+    if tracing is not None and tracing.enabled is None:
+        raise InvalidTracingConfiguration("Invalid Tracing Configuration: enabled must be true or false")
+
+
+def check_encryption(encryption: t.EncryptionConfiguration | None) -> None:
+    """Raises InvalidEncryptionConfiguration (API reference, EncryptionConfiguration)."""
+    if encryption is None:
+        return
+    own = encryption.type == "CUSTOMER_MANAGED_KMS_KEY"
+    if own and encryption.kms_key_id is None:
+        raise InvalidEncryptionConfiguration(
+            "Invalid Encryption Configuration: kmsKeyId must be specified when type is CUSTOMER_MANAGED_KMS_KEY"
+        )
+    if not own and (encryption.kms_key_id, encryption.kms_data_key_reuse_period_seconds) != (None, None):
+        raise InvalidEncryptionConfiguration(
+            "Invalid Encryption Configuration: kmsKeyId and kmsDataKeyReusePeriodSeconds can only be specified "
+            "when type is CUSTOMER_MANAGED_KMS_KEY"
+        )
 
 
 def _plain(settings: Settings) -> Settings:

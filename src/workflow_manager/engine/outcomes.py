@@ -265,6 +265,7 @@ def _retry(draft: Draft, frame: Frame, retrier: Retrier, made: int) -> None:
     delay = retry_delay(retrier, made)
     if retrier.full_jitter:
         delay *= draft.env.random()
+    draft.failing.clear()
     frame.phase = Phase.RETRYING
     frame.retry_count += 1
     frame.children = None
@@ -288,6 +289,7 @@ def _catch(
         assign(frame, assigned)
     output = Data(made)
     exit_state(draft, frame, output, catcher.next)
+    draft.failing.clear()
     draft.ready.append(frame)
 
 
@@ -352,6 +354,8 @@ def close(
     for frame in {**draft.execution.frames, **effects.frames}.values():
         if frame is not None and frame.task is not None:
             effects.withdrawn.append((frame.id, frame.task))
+    if status != "SUCCEEDED":
+        effects.remains = _remains(draft)
     effects.frames.clear()
     effects.asides.clear()
     effects.timers.clear()
@@ -359,6 +363,18 @@ def close(
     effects.continues = False
     draft.ready.clear()
     effects.outcome = Outcome(status, output, error, cause)
+
+
+def _remains(draft: Draft) -> dict[int, Frame]:
+    """The tree of frames as the failure found it."""
+    frames = {**draft.execution.frames, **draft.effects.frames}
+    remains = {frame_id: frame for frame_id, frame in frames.items() if frame is not None}
+    for frame_id, (frame, below, items) in draft.failing.items():
+        if below is not None:
+            frame = frame.copy()  # noqa: PLW2901 - as it was before its children were dropped
+            frame.phase, frame.children, frame.items = Phase.CHILDREN, below, items
+        remains[frame_id] = frame
+    return remains
 
 
 EXITED: dict[type[State], str] = {

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
 from workflow_manager.database import Batch, Database
 from workflow_manager.engine.data import Data
-from workflow_manager.engine.frames import ROOT, Execution, pack, pack_aside, unpack
+from workflow_manager.engine.frames import ROOT, Execution, is_kept_aside, pack, pack_aside, unpack
+from workflow_manager.engine.payloads import Payloads
 from workflow_manager.engine.schema import SHIFT
 from workflow_manager.engine.stimuli import Effects
 from workflow_manager.stepfunctions.arns import Arns
@@ -26,8 +29,9 @@ class LiveExecutions:
     memory is forgotten (``forget``) and read again.
     """
 
-    def __init__(self, database: Database, machine_names: MachineNames) -> None:
+    def __init__(self, database: Database, machine_names: MachineNames, payloads: Payloads) -> None:
         self._query = database.query
+        self._payloads = payloads
         self._cache: OrderedDict[int, Execution] = OrderedDict()
         self._machine_names = machine_names
 
@@ -44,13 +48,13 @@ class LiveExecutions:
 
     def _load(self, execution_id: int) -> Execution | None:
         rows = self._query(
-            "SELECT machine, name, role_arn, definition, start, input, parent FROM execution "
-            "WHERE id = ? AND status = 'RUNNING'",
+            "SELECT machine, name, role_arn, definition, start, input, parent, count, date FROM execution "
+            "LEFT JOIN redrive ON execution = id WHERE id = ? AND status = 'RUNNING'",
             (execution_id,),
         )
         if not rows:
             return None
-        machine, name, role_arn, definition, start, text, parent = rows[0]
+        machine, name, role_arn, definition, start, text, parent, redrives, redriven = rows[0]
         machine_name = self._machine_names.name_of(machine)
         execution = Execution(
             execution_id,
@@ -61,14 +65,15 @@ class LiveExecutions:
             role_arn,
             definition,
             start,
-            Data(text=text),
+            Data(text=self._payloads.text(text)),
             msgspec.json.decode(parent, type=tuple[int, int, int]) if parent is not None else None,
         )
+        execution.redrive_count, execution.redrive_date = redrives or 0, redriven
         first, beyond = execution_id << SHIFT, (execution_id + 1) << SHIFT
         asides = dict(self._query("SELECT key, body FROM aside WHERE key >= ? AND key < ?", (first, beyond)))
         for key, body in self._query("SELECT key, body FROM frame WHERE key >= ? AND key < ?", (first, beyond)):
             frame_id = key - first
-            execution.frames[frame_id] = unpack(execution, frame_id, body, asides.get(key))
+            execution.frames[frame_id] = unpack(execution, frame_id, body, asides.get(key), self._payloads.text)
         self._keep(execution)
         return execution
 
@@ -82,15 +87,19 @@ class LiveExecutions:
     def write(self, batch: Batch, execution: Execution, effects: Effects, *, fresh: bool) -> None:
         """Write a step's effects on a live execution. ``fresh``: it began in this step, so nothing of it is stored yet."""
         base = execution.id << SHIFT
+        events, kept = effects.events, None
+        if self._payloads.lifted:
+            events, kept = self._payloads.kept_events(batch, events), partial(self._payloads.kept, batch)
         if effects.events:
             batch.execute(
                 "INSERT INTO history VALUES (?, ?, ?)",
-                (base + effects.events[0].id, effects.last_event, _encode(effects.events)),
+                (base + effects.events[0].id, effects.last_event, _encode(events)),
             )
         if effects.outcome is not None:
             self._cache.pop(execution.id, None)
             if not fresh:
                 self._delete(batch, execution.id)
+            self._write_remains(batch, base, effects, kept)
             return
         execution.last_event = effects.last_event
         execution.next_frame = effects.next_frame
@@ -101,14 +110,14 @@ class LiveExecutions:
                 batch.execute("DELETE FROM frame WHERE key = ?", (base + frame_id,))
             else:
                 frames[frame_id] = frame
-                body = pack(frame, effects.last_event, effects.next_frame)
+                body = pack(frame, effects.last_event, effects.next_frame, kept)
                 batch.execute("INSERT OR REPLACE INTO frame VALUES (?, ?)", (base + frame_id, body))
         if ROOT not in effects.frames and effects.events:
-            body = pack(frames[ROOT], effects.last_event, effects.next_frame)
+            body = pack(frames[ROOT], effects.last_event, effects.next_frame, kept)
             batch.execute("INSERT OR REPLACE INTO frame VALUES (?, ?)", (base, body))
         for frame_id, aside in effects.asides.items():
             if aside is not None:
-                batch.execute("INSERT OR REPLACE INTO aside VALUES (?, ?)", (base + frame_id, pack_aside(aside)))
+                batch.execute("INSERT OR REPLACE INTO aside VALUES (?, ?)", (base + frame_id, pack_aside(aside, kept)))
             elif not fresh:
                 batch.execute("DELETE FROM aside WHERE key = ?", (base + frame_id,))
         for (frame_id, kind), due in effects.timers.items():
@@ -119,6 +128,15 @@ class LiveExecutions:
                     "DELETE FROM timer WHERE execution = ? AND frame = ? AND kind = ?", (execution.id, frame_id, kind)
                 )
         self._keep(execution)
+
+    @staticmethod
+    def _write_remains(batch: Batch, base: int, effects: Effects, kept: Callable[[str], str] | None) -> None:
+        """Keep what a redrive begins with."""
+        for frame_id, frame in effects.remains.items():
+            body = pack(frame, effects.last_event, effects.next_frame, kept)
+            batch.execute("INSERT OR REPLACE INTO frame VALUES (?, ?)", (base + frame_id, body))
+            if is_kept_aside(frame):
+                batch.execute("INSERT OR REPLACE INTO aside VALUES (?, ?)", (base + frame_id, pack_aside(frame, kept)))
 
     @staticmethod
     def _delete(batch: Batch, execution_id: int) -> None:

@@ -22,19 +22,26 @@ from workflow_manager.database import Batch, Database
 from workflow_manager.engine.data import Data
 from workflow_manager.engine.draft import Limits, StepEnv
 from workflow_manager.engine.frames import Execution, TaskWait
+from workflow_manager.engine.logs import Destination, group_of, tell
+from workflow_manager.engine.payloads import Payloads
+from workflow_manager.engine.redriving import CLIENT_TOKEN_SECONDS, REDRIVABLE, not_redrivable
 from workflow_manager.engine.rows import LiveExecutions, MachineNames
+from workflow_manager.engine.schema import SHIFT
 from workflow_manager.engine.step import step
 from workflow_manager.engine.stimuli import (
     Effects,
     Outcome,
+    Redrive,
     Start,
     Stimulus,
     Stop,
     TaskCall,
     TimerFired,
 )
+from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.changes import StatusChange
-from workflow_manager.stepfunctions.errors import ExecutionAlreadyExists
+from workflow_manager.stepfunctions.errors import ExecutionAlreadyExists, ExecutionNotRedrivable
+from workflow_manager.stepfunctions.history import HistoryEvent
 
 if TYPE_CHECKING:
     from workflow_manager.clock import Clock
@@ -55,7 +62,8 @@ class Runner:
         self.region = region
         self._query = database.query
         self._query_one = database.query_one
-        self.live = LiveExecutions(database, names)
+        self.payloads = Payloads(database, lifted=limits.payload_bytes > Limits().payload_bytes)
+        self.live = LiveExecutions(database, names, self.payloads)
         self._programs: OrderedDict[int, Program] = OrderedDict()
         self._work: deque[tuple[int, Stimulus]] = deque()
         self._working = False
@@ -68,6 +76,9 @@ class Runner:
         self.on_call: Callable[[Batch, Execution, TaskCall], None] = _nobody
         self.on_withdrawn: Callable[[Batch, Execution, int, TaskWait], None] = _nobody
         self.on_ended: Callable[[Batch, Execution, Outcome, float], None] = _nobody
+        self.logging_of: Callable[[str], t.LoggingConfiguration | None] = _nobody
+        """By state machine's name: what it wants logged, None when nothing."""
+        self.log_destination: Destination | None = None
 
     def open(self) -> None:
         """Read what there is to know at start; its cost does not grow with the executions that wait."""
@@ -143,8 +154,8 @@ class Runner:
                 machine.role_arn,
                 now,
                 now if outcome is not None else None,
-                data.text,
-                outcome.output if outcome is not None else None,
+                self.payloads.kept(batch, data.text),
+                self.payloads.kept_or_none(batch, outcome.output) if outcome is not None else None,
                 outcome.error if outcome is not None else None,
                 outcome.cause if outcome is not None else None,
                 trace,
@@ -174,6 +185,7 @@ class Runner:
         ((status, start, before),) = self._query(
             "SELECT status, start, input FROM execution WHERE machine = ? AND name = ?", (machine.id, name)
         )
+        before = self.payloads.text(before)
         if (
             not waited_for
             and status == "RUNNING"
@@ -233,7 +245,14 @@ class Runner:
             stop = effects.events[-1].timestamp
             batch.execute(
                 "UPDATE execution SET status = ?, stop = ?, output = ?, error = ?, cause = ? WHERE id = ?",
-                (outcome.status, stop, outcome.output, outcome.error, outcome.cause, execution.id),
+                (
+                    outcome.status,
+                    stop,
+                    self.payloads.kept_or_none(batch, outcome.output),
+                    outcome.error,
+                    outcome.cause,
+                    execution.id,
+                ),
             )
         if outcome is not None:
             self.on_ended(batch, execution, outcome, effects.events[-1].timestamp)
@@ -245,6 +264,8 @@ class Runner:
                 batch.after_rollback(self._look_at_timers)
         if self.outbox_wanted and (fresh or outcome is not None):
             self._tell(batch, execution, outcome, tracked=tracked)
+        if effects.events and self.logging_of(execution.machine_name) is not None:
+            batch.after_commit(partial(self.log, execution, effects.events))
         if effects.events:  # whoever begins to wait while the batch is being committed is woken too
             batch.after_commit(partial(self._wake, execution.arn))
 
@@ -272,6 +293,18 @@ class Runner:
         )
         batch.execute("INSERT INTO outbox (body) VALUES (?)", (msgspec.msgpack.encode(change),))
         batch.after_commit(self.outbox_filled.set)
+
+    def log_to(self, config: t.LoggingConfiguration | None) -> None:
+        """A state machine was made with this logging configuration."""
+        group = group_of(config)
+        if self.log_destination is not None and group is not None:
+            self.log_destination.created(group)
+
+    def log(self, execution: Execution, events: list[HistoryEvent]) -> None:
+        """Tell events as the state machine's logging configuration asks for."""
+        config = self.logging_of(execution.machine_name)
+        if config is not None:
+            tell(config, execution, events, self.log_destination)
 
     # ------------------------------------------------------------------------------------------ watching
 
@@ -320,6 +353,50 @@ class Runner:
 
     def stop(self, batch: Batch, execution_id: int, error: str | None, cause: str | None) -> bool:
         return self.take(batch, execution_id, Stop(error, cause))
+
+    # ------------------------------------------------------------------------------------------ redriving
+
+    def redrive(self, batch: Batch, execution_id: int, token: str | None) -> float:
+        """Run an ended execution again from where it did not succeed; the date of the redrive. Raises ExecutionNotRedrivable.
+
+        The same client token within its time is answered as it was the first time.
+        """
+        now = self.now()
+        ((status, stop, count, date, before),) = batch.execute(
+            "SELECT status, stop, coalesce(count, 0), date, token FROM execution LEFT JOIN redrive ON execution = id "
+            "WHERE id = ?",
+            (execution_id,),
+        ).fetchall()
+        if token is not None and token == before and now - date < CLIENT_TOKEN_SECONDS:
+            return float(date)
+        why = self.not_redrivable(execution_id, status, stop, count)
+        if why is not None:
+            raise ExecutionNotRedrivable(why)
+        batch.execute(
+            "UPDATE execution SET status = 'RUNNING', stop = NULL, output = NULL, error = NULL, cause = NULL WHERE id = ?",
+            (execution_id,),
+        )
+        batch.execute("INSERT OR REPLACE INTO redrive VALUES (?, ?, ?, ?)", (execution_id, count + 1, now, token))
+        batch.after_rollback(self._forget)
+        self._work.append((execution_id, Redrive()))
+        execution = self.live.get(execution_id)
+        if self.outbox_wanted and execution is not None:
+            self._tell(batch, execution, None, tracked=None)
+        self._work_off(batch)
+        return now
+
+    def not_redrivable(self, execution_id: int, status: str, stop: float | None, redrives: int) -> str | None:
+        """Why an execution cannot be redriven; None when it can."""
+        last_event, kept = 0, False
+        if status in REDRIVABLE:
+            base = execution_id << SHIFT
+            ((last_event, kept),) = self._query(
+                "SELECT last, EXISTS (SELECT 1 FROM frame WHERE key = ?) FROM history WHERE key > ? AND key < ? "
+                "ORDER BY key DESC LIMIT 1",
+                (base, base, base + (1 << SHIFT)),
+            )
+        limit = self.limits.history_events
+        return not_redrivable(status, stop, self.now(), last_event, limit, redrives, kept=bool(kept))
 
 
 def _uuid() -> str:

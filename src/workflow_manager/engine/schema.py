@@ -2,7 +2,8 @@
 
 Keys of history, frames and asides are ``execution << SHIFT | number``: rows of one execution lie together, new executions
 append at the end, and no second index is needed. What is written when: a start that ends in the same step writes one
-execution row and one history row; a step of a waiting execution writes one history row and the frames it touched.
+execution row and one history row; a step of a waiting execution writes one history row and the frames it touched. Frames
+stay after an end that is not a success, for a redrive; those of a success go.
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ CREATE TABLE IF NOT EXISTS execution (
     definition INTEGER NOT NULL, role_arn TEXT NOT NULL, start REAL NOT NULL, stop REAL, input TEXT NOT NULL, output TEXT,
     error TEXT, cause TEXT, trace TEXT, parent TEXT, version INTEGER, alias TEXT, UNIQUE (machine, name));
 CREATE INDEX IF NOT EXISTS execution_status ON execution (machine, status);
+CREATE TABLE IF NOT EXISTS payload (
+    id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, text TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS redrive (
+    execution INTEGER PRIMARY KEY, count INTEGER NOT NULL, date REAL NOT NULL, token TEXT);
 CREATE TABLE IF NOT EXISTS history (
     key INTEGER PRIMARY KEY, last INTEGER NOT NULL, events BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS frame (

@@ -18,7 +18,9 @@ from workflow_manager.engine.activities import Activities
 from workflow_manager.engine.calls import MAX_INVOCATIONS, NATIVE, Calls
 from workflow_manager.engine.draft import Limits
 from workflow_manager.engine.executions import Executions
+from workflow_manager.engine.express import Express
 from workflow_manager.engine.integrations import Integration, Offered
+from workflow_manager.engine.logs import Destination
 from workflow_manager.engine.machines import Machines
 from workflow_manager.engine.mocks import Mocks
 from workflow_manager.engine.own_api import SERVICE, OwnApi
@@ -67,6 +69,7 @@ class EmbeddedStepFunctions:
     ``integrations`` carry out Tasks of further services (integrations.py), ``max_invocations`` at once. ``mocks`` are what
     Tasks answer in test cases (mocks.py); with them every definition is accepted, since anything may be mocked.
     ``limits`` are AWS's by default.
+    ``log_destination``: where execution logs go besides the structured log (logs.py).
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class EmbeddedStepFunctions:
         mocks: Mocks | None = None,
         max_invocations: int = MAX_INVOCATIONS,
         long_poll_seconds: float = 60.0,
+        log_destination: Destination | None = None,
     ) -> None:
         arns = arns or Arns()
         clock = clock or SystemClock()
@@ -88,17 +92,30 @@ class EmbeddedStepFunctions:
         self._clock = clock
         names = MachineNames(database, arns)
         self._runner = Runner(database, names, clock, limits or Limits(), arns.region)
+        self._runner.log_destination = log_destination
         own: dict[str, Integration] = {SERVICE: OwnApi(self)}
         integrations = ChainMap(own, cast("dict[str, Integration]", integrations or {}))
         services: Collection[str] = Everything() if mocks is not None else Offered(NATIVE, integrations)
         self._machines = Machines(database, arns, self._runner, services)
         self._versions = Versions(database, arns, self._runner, self._machines)
         self._machines.publish = self._versions.publish_in
-        self._executions = Executions(database, arns, self._runner, self._machines, self._versions, mocks)
+        self._express = Express(self._runner)
+        self._executions = Executions(
+            database, arns, self._runner, self._machines, self._versions, self._express, mocks
+        )
         self._activities = Activities(database, arns, self._runner, long_poll_seconds)
         self._calls = Calls(
-            database, arns, self._runner, self._versions, self._activities, integrations, mocks, max_invocations
+            database,
+            arns,
+            self._runner,
+            self._versions,
+            self._activities,
+            integrations,
+            self._express,
+            mocks,
+            max_invocations,
         )
+        self._calls.start = self._executions.start
         self._listeners: list[Listener] = []
         self._background: list[asyncio.Task[None]] = []
         self._qualified = QualifiedExecutions(database, arns, self._machines, self._versions, self._executions)
@@ -117,6 +134,7 @@ class EmbeddedStepFunctions:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
+        await self._express.close()
         await self._calls.close()
         self._activities.close()
 
@@ -341,11 +359,13 @@ class EmbeddedStepFunctions:
     ) -> t.PublishStateMachineVersionOutput:
         return await self._versions.publish(request)
 
-    async def redrive_execution(self, _: t.RedriveExecutionInput, /) -> t.RedriveExecutionOutput:
-        raise _lacking("RedriveExecution")
+    @_answered
+    async def redrive_execution(self, request: t.RedriveExecutionInput, /) -> t.RedriveExecutionOutput:
+        return await self._executions.redrive(request)
 
-    async def start_sync_execution(self, _: t.StartSyncExecutionInput, /) -> t.StartSyncExecutionOutput:
-        raise _lacking("StartSyncExecution")
+    @_answered
+    async def start_sync_execution(self, request: t.StartSyncExecutionInput, /) -> t.StartSyncExecutionOutput:
+        return await self._executions.start_sync(request)
 
     @_answered
     async def test_state(self, request: t.TestStateInput, /) -> t.TestStateOutput:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import assert_never
 
 from workflow_manager.asl.program import Program
-from workflow_manager.engine import outcomes, states, tasks
+from workflow_manager.engine import outcomes, redriving, states, tasks
 from workflow_manager.engine.draft import Draft, HistoryLimitReached, StepEnv
 from workflow_manager.engine.frames import ROOT, Execution, Frame, Phase
 from workflow_manager.engine.stimuli import (
     Continue,
     Effects,
+    Redrive,
     Start,
     Stimulus,
     Stop,
@@ -72,6 +73,8 @@ def _take(draft: Draft, stimulus: Stimulus) -> None:
             tasks.heartbeat(draft, stimulus)
         case Stop():
             outcomes.stop(draft, "ABORTED", stimulus.error, stimulus.cause)
+        case Redrive():
+            redriving.redrive(draft)
         case _:
             assert_never(stimulus)
 
@@ -152,6 +155,7 @@ def _end_at_history_limit(draft: Draft) -> None:
         )
     )
     outcomes.close(draft, "FAILED", error="States.Runtime", cause=cause)
+    draft.effects.remains.clear()  # it cannot be redriven: there is no room for what would happen
 
 
 def _end_too_deep(draft: Draft) -> None:

@@ -91,8 +91,22 @@ class Stop:
     cause: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Redrive:
+    """RedriveExecution: what did not succeed runs again. The execution has its ``redrive_count`` already."""
+
+
 Stimulus: TypeAlias = (
-    Start | Continue | TimerFired | TaskStarted | TaskSubmitted | TaskSucceeded | TaskFailed | TaskHeartbeat | Stop
+    Start
+    | Continue
+    | TimerFired
+    | TaskStarted
+    | TaskSubmitted
+    | TaskSucceeded
+    | TaskFailed
+    | TaskHeartbeat
+    | Stop
+    | Redrive
 )
 
 
@@ -130,6 +144,7 @@ class Effects:
     ``timers``: (frame, kind) -> due in seconds since the epoch, None to delete. ``calls``: tasks to carry out.
     ``withdrawn``: tasks that nobody waits for any more, with the child execution to stop, if there is one.
     ``continues``: the bound on transitions was reached; a Continue must follow.
+    ``remains``: of an execution that ended otherwise than well, the frames that a redrive begins with.
     """
 
     events: list[HistoryEvent] = field(default_factory=list)
@@ -140,5 +155,6 @@ class Effects:
     withdrawn: list[tuple[int, Any]] = field(default_factory=list)
     outcome: Outcome | None = None
     continues: bool = False
+    remains: dict[int, Frame] = field(default_factory=dict)
     last_event: int = 0
     next_frame: int = 1

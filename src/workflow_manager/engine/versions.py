@@ -284,6 +284,8 @@ class Versions:
         def write(batch: Batch) -> t.UpdateStateMachineAliasOutput:
             machine, name, (description, routing, _, _) = self._find_alias(request.state_machine_alias_arn)
             if request.routing_configuration is not None:
+                if self._check_routes(request.routing_configuration).id != machine.id:
+                    raise ValidationException("Routing configuration must name versions of the alias's state machine")
                 routing = msgspec.json.encode(request.routing_configuration)
             if request.description is not None:
                 description = request.description

@@ -146,9 +146,9 @@ class DescribeExecutionOutput(Struct, rename="camel", omit_defaults=True, kw_onl
     start_date: float
     name: Annotated[str, Meta(min_length=1, max_length=80)] | None = None
     stop_date: float | None = None
-    input: Annotated[str, Meta(max_length=262144)] | None = None
+    input: str | None = None
     input_details: CloudWatchEventsExecutionDataDetails | None = None
-    output: Annotated[str, Meta(max_length=262144)] | None = None
+    output: str | None = None
     output_details: CloudWatchEventsExecutionDataDetails | None = None
     trace_header: Annotated[str, Meta(max_length=256)] | None = None
     map_run_arn: Annotated[str, Meta(min_length=1, max_length=2000)] | None = None
@@ -159,7 +159,7 @@ class DescribeExecutionOutput(Struct, rename="camel", omit_defaults=True, kw_onl
     redrive_count: int | None = None
     redrive_date: float | None = None
     redrive_status: Literal["REDRIVABLE", "NOT_REDRIVABLE", "REDRIVABLE_BY_MAP_RUN"] | None = None
-    redrive_status_reason: Annotated[str, Meta(max_length=262144)] | None = None
+    redrive_status_reason: str | None = None
 
 
 class DescribeMapRunInput(Struct, rename="camel", omit_defaults=True, kw_only=True):
@@ -446,7 +446,7 @@ class SendTaskHeartbeatOutput(Struct, rename="camel", omit_defaults=True, kw_onl
 
 class SendTaskSuccessInput(Struct, rename="camel", omit_defaults=True, kw_only=True):
     task_token: Annotated[str, Meta(min_length=1, max_length=2048)]
-    output: Annotated[str, Meta(max_length=262144)]
+    output: str
 
 
 class SendTaskSuccessOutput(Struct, rename="camel", omit_defaults=True, kw_only=True):
@@ -456,7 +456,7 @@ class SendTaskSuccessOutput(Struct, rename="camel", omit_defaults=True, kw_only=
 class StartExecutionInput(Struct, rename="camel", omit_defaults=True, kw_only=True):
     state_machine_arn: Annotated[str, Meta(min_length=1, max_length=256)]
     name: Annotated[str, Meta(min_length=1, max_length=80)] | None = None
-    input: Annotated[str, Meta(max_length=262144)] | None = None
+    input: str | None = None
     trace_header: Annotated[str, Meta(max_length=256)] | None = None
 
 
@@ -468,7 +468,7 @@ class StartExecutionOutput(Struct, rename="camel", omit_defaults=True, kw_only=T
 class StartSyncExecutionInput(Struct, rename="camel", omit_defaults=True, kw_only=True):
     state_machine_arn: Annotated[str, Meta(min_length=1, max_length=256)]
     name: Annotated[str, Meta(min_length=1, max_length=80)] | None = None
-    input: Annotated[str, Meta(max_length=262144)] | None = None
+    input: str | None = None
     trace_header: Annotated[str, Meta(max_length=256)] | None = None
     included_data: Literal["ALL_DATA", "METADATA_ONLY"] | None = None
 
@@ -487,9 +487,9 @@ class StartSyncExecutionOutput(Struct, rename="camel", omit_defaults=True, kw_on
     name: Annotated[str, Meta(min_length=1, max_length=80)] | None = None
     error: Annotated[str, Meta(max_length=256)] | None = None
     cause: Annotated[str, Meta(max_length=32768)] | None = None
-    input: Annotated[str, Meta(max_length=262144)] | None = None
+    input: str | None = None
     input_details: CloudWatchEventsExecutionDataDetails | None = None
-    output: Annotated[str, Meta(max_length=262144)] | None = None
+    output: str | None = None
     output_details: CloudWatchEventsExecutionDataDetails | None = None
     trace_header: Annotated[str, Meta(max_length=256)] | None = None
     billing_details: BillingDetails | None = None

@@ -27,6 +27,12 @@ REDACTED = "***Sensitive Data Redacted***"
 LONGEST_QUOTE = 4096
 """Values are quoted whole up to this many characters, so that no request is answered by megabytes of itself."""
 
+MAX_PAYLOAD = 262_144
+"""Characters that the model allows of a payload: an input, an output. An embedded engine may allow more."""
+
+PAYLOADS = {"SendTaskSuccess", "StartExecution", "StartSyncExecution"}
+"""Operations that take payloads whose length is not in the requests' types."""
+
 JSON_KINDS: dict[str, tuple[type, ...]] = {
     "string": (str,),
     "integer": (int,),
@@ -72,34 +78,35 @@ class Shape:
     required: tuple[str, ...] = ()
     members: dict[str, Shape] = field(default_factory=dict)
     member: Shape | None = None
+    payload: bool = False
 
     @property
     def sized(self) -> bool:
         return self.kind in ("string", "list", "map")
 
 
-def request_shape(operation: str) -> Shape:
-    """The shape of an operation's request."""
+def request_shape(operation: str, max_payload: int = MAX_PAYLOAD) -> Shape:
+    """The shape of an operation's request, whose payloads may have so many characters."""
     model = _service_model()
-    return _shape(model["operations"][operation]["input"]["shape"])
+    return _shape(model["operations"][operation]["input"]["shape"], max_payload if operation in PAYLOADS else None)
 
 
 def checks(shape: Shape) -> tuple[Check, ...]:
-    """What the request's own type cannot check: patterns, and the lengths of lists."""
+    """What the request's own type cannot check: patterns, the lengths of lists, and those of payloads, which can be lifted."""
     return tuple(
-        (name, _fits(member))
+        (name, _fits_length(member.most) if member.payload and member.most else _fits(member))
         for name, member in shape.members.items()
-        if member.pattern is not None or (member.kind == "list" and (member.least or member.most))
+        if member.payload or member.pattern is not None or (member.kind == "list" and (member.least or member.most))
     )
 
 
-def diagnose(operation: str, body: bytes) -> StepFunctionsError:
+def diagnose(operation: str, body: bytes, max_payload: int = MAX_PAYLOAD) -> StepFunctionsError:
     """Why this body is no request of the operation; it is known that it is none."""
     try:
         request = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return SerializationException("The request's body is not JSON, or not encoded in UTF-8, or nested too deeply.")
-    shape = request_shape(operation)
+    shape = request_shape(operation, max_payload)
     misfit = next(_misfits(shape, request, ""), None)
     if misfit is not None:
         return SerializationException(misfit)
@@ -122,25 +129,31 @@ def _service_model() -> dict[str, Any]:
 
 
 @cache
-def _shape(name: str) -> Shape:
+def _shape(name: str, max_payload: int | None) -> Shape:
     model: dict[str, Any] = _service_model()["shapes"][name]
     inner: dict[str, str] | None = model.get("member") or model.get("value")
+    payload = max_payload is not None and model["type"] == "string" and model.get("max") == MAX_PAYLOAD
     return Shape(
         name=name,
         kind=model["type"],
         least=model.get("min"),
-        most=model.get("max"),
+        most=max_payload if payload else model.get("max"),
+        payload=payload,
         pattern=model.get("pattern"),
         enum=ENUM_ORDERS.get(name) or tuple(model.get("enum", ())),
         sensitive=model.get("sensitive", False),
         required=tuple(model.get("required", ())),
-        members={member: _shape(target["shape"]) for member, target in model.get("members", {}).items()},
-        member=None if inner is None else _shape(inner["shape"]),
+        members={member: _shape(target["shape"], max_payload) for member, target in model.get("members", {}).items()},
+        member=None if inner is None else _shape(inner["shape"], max_payload),
     )
 
 
 def _fits(shape: Shape) -> Callable[[Any], bool]:
     return lambda value: value is None or not any(_broken(shape, value))
+
+
+def _fits_length(most: float) -> Callable[[Any], bool]:
+    return lambda value: value is None or len(value) <= most
 
 
 def _misfits(shape: Shape, value: Any, path: str) -> Iterator[str]:

@@ -26,7 +26,7 @@ from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.longpoll import Delivery, Gone, answer_poll
 from workflow_manager.stepfunctions.patience import Patience
 from workflow_manager.stepfunctions.protocol import OPERATIONS, StepFunctions
-from workflow_manager.stepfunctions.validation import checks, diagnose, request_shape
+from workflow_manager.stepfunctions.validation import MAX_PAYLOAD, checks, diagnose, request_shape
 
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -78,28 +78,36 @@ class Operation:
     encode: Callable[[Any], bytes]
     checks: tuple[tuple[str, Callable[[Any], bool]], ...]  # attribute of the request, whether its value will do
     polls: bool
+    max_payload: int
 
     def request(self, body: bytes) -> Any:
         """The body as this operation's request. Raises ValidationException or SerializationException."""
         try:
             request = self.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise diagnose(self.name, body) from None
+            raise diagnose(self.name, body, self.max_payload) from None
         for attribute, fits in self.checks:
             if not fits(getattr(request, attribute)):
-                raise diagnose(self.name, body)
+                raise diagnose(self.name, body, self.max_payload)
         return request
 
 
 def create_wire(
-    stepfunctions: StepFunctions, *, max_body: int = MAX_BODY_BYTES, body_timeout: float = BODY_TIMEOUT_SECONDS
+    stepfunctions: StepFunctions,
+    *,
+    max_body: int = MAX_BODY_BYTES,
+    body_timeout: float = BODY_TIMEOUT_SECONDS,
+    max_payload: int = MAX_PAYLOAD,
 ) -> AsgiApp:
     """Make the ASGI application that serves ``stepfunctions``; it takes connections of type ``http`` only.
 
+    ``max_payload``: how many characters an input or output may have.
     Bodies of more than ``max_body`` bytes are refused, and so are those that take longer than ``body_timeout`` seconds
     (and up to one more) to arrive. An implementation that is a Delivery is told what becomes of the tasks it gave to pollers.
     """
-    operations = {f"{TARGET_PREFIX}{name}".encode(): _operation(stepfunctions, name) for name in OPERATIONS}
+    operations = {
+        f"{TARGET_PREFIX}{name}".encode(): _operation(stepfunctions, name, max_payload) for name in OPERATIONS
+    }
     delivery = stepfunctions if isinstance(stepfunctions, Delivery) else None
     new_request_id, patience = _request_ids(), Patience(body_timeout)
 
@@ -140,7 +148,7 @@ def create_wire(
     return wire
 
 
-def _operation(stepfunctions: StepFunctions, name: str) -> Operation:
+def _operation(stepfunctions: StepFunctions, name: str, max_payload: int) -> Operation:
     method, request_type, _ = OPERATIONS[name]
     attributes = {field.encode_name: field.name for field in msgspec.structs.fields(request_type)}
     return Operation(
@@ -148,7 +156,8 @@ def _operation(stepfunctions: StepFunctions, name: str) -> Operation:
         call=getattr(stepfunctions, method),
         decode=msgspec.json.Decoder(request_type).decode,
         encode=_encode_history if name == "GetExecutionHistory" else encoder.encode,
-        checks=tuple((attributes[member], fits) for member, fits in checks(request_shape(name))),
+        checks=tuple((attributes[member], fits) for member, fits in checks(request_shape(name, max_payload))),
+        max_payload=max_payload,
         polls=name == "GetActivityTask",
     )
 

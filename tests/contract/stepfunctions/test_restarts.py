@@ -14,6 +14,7 @@ from embedded_world import ARN, PASS, START, TRACKED, WAIT, World, running, task
 from workflow_manager.clock import VirtualClock
 from workflow_manager.engine import Limits, rows, service
 from workflow_manager.engine.integrations import IntegrationCall
+from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.changes import StatusChange
 
 EXECUTION = f"{ARN}:execution:m:e"
@@ -70,6 +71,13 @@ def succeeds(name: str, output: str = "{}") -> Move:
 def fails(name: str, error: str) -> Move:
     async def move(world: World, knows: dict[str, Any]) -> None:
         await world.fail(knows[name], error)
+
+    return move
+
+
+def redrives() -> Move:
+    async def move(world: World, _: dict[str, Any]) -> None:
+        await world.api.redrive_execution(t.RedriveExecutionInput(execution_arn=EXECUTION))
 
     return move
 
@@ -167,6 +175,24 @@ LIVES: dict[str, tuple[dict[str, Any], list[Move], Any]] = {
         [passes(30), polls("child's"), succeeds("child's"), calls_back("child's", '"called"')],
         "called",
     ),
+    "a redrive": (
+        {
+            "V": {"Type": "Pass", "Assign": {"v": 7}, "Result": [1, 2, 3], "Next": "M"},
+            "M": {
+                "Type": "Map",
+                "MaxConcurrency": 2,
+                "ItemSelector": {"n.$": "$$.Map.Item.Value", "v.$": "$v"},
+                "ItemProcessor": {"StartAt": "T", "States": {"T": task(A, TimeoutSeconds=60)}},
+                "End": True,
+            },
+        },
+        [
+            *(takes("one"), succeeds("one", '"one"'), takes("two"), takes("three"), fails("three", "E")),
+            *(passes(100), redrives(), takes("two"), fails("two", "E"), redrives()),
+            *(takes("two"), takes("three"), succeeds("three", '"three"'), succeeds("two", '"two"')),
+        ],
+        ["one", "two", "three"],
+    ),
     "a timeout of the whole": ({"T": task(A)}, [polls("only"), passes(599), passes(1)], None),
 }
 
@@ -190,7 +216,8 @@ async def live(
                     break
             else:
                 ended = await world.ended(EXECUTION)
-                assert [world.rows(table) for table in ("frame", "aside", "timer", "activity_task")] == [0, 0, 0, 0]
+                assert [world.rows(table) for table in ("aside", "timer", "activity_task")] == [0, 0, 0]
+                assert (world.rows("frame") > 0) == (ended.redrive_status == "REDRIVABLE")
                 history = [(e.id, e.previous_event_id, e.timestamp, e.type) for e in await world.history(EXECUTION)]
                 return history, ended.output
 

@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import boto3
 import uvicorn
@@ -15,13 +16,13 @@ from workflow_manager.stepfunctions.wire import create_wire
 
 
 @asynccontextmanager
-async def served(stepfunctions: StepFunctions) -> AsyncIterator[str]:
+async def served(stepfunctions: StepFunctions, **options: Any) -> AsyncIterator[str]:
     """Serve an implementation on a free loopback port; its URL."""
     # asyncio sets TCP_NODELAY only where the protocol is named; without it every answer takes 40 ms
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     config = uvicorn.Config(
-        create_wire(stepfunctions),
+        create_wire(stepfunctions, **options),
         http="httptools",
         lifespan="off",
         log_config=None,

@@ -14,6 +14,7 @@ from workflow_manager.engine.step import step
 from workflow_manager.engine.stimuli import (
     Effects,
     Outcome,
+    Redrive,
     Start,
     Stimulus,
     TaskCall,
@@ -45,6 +46,8 @@ class Stepped:
         self.outcome: Outcome | None = None
         self.rows: dict[int, bytes] = {}
         self.asides: dict[int, bytes] = {}
+        self.remains: dict[int, bytes] = {}
+        self.remaining_asides: dict[int, bytes] = {}
 
     def env(self) -> StepEnv:
         return StepEnv(self.now, lambda: f"uuid-{next(self._uuids)}", lambda: self._random, limits=self._limits)
@@ -82,6 +85,10 @@ class Stepped:
             self.outcome = effects.outcome
             for kept in (self.execution.frames, self.rows, self.asides, self.timers):
                 kept.clear()
+            self.remains = {i: self.pack(frame) for i, frame in effects.remains.items()}
+            self.remaining_asides = {
+                i: pack_aside(frame) for i, frame in effects.remains.items() if frame.children is not None
+            }
         return effects
 
     def pack(self, frame: Frame) -> bytes:
@@ -106,6 +113,18 @@ class Stepped:
         self.execution.frames = {
             i: unpack(self.execution, i, body, self.asides.get(i)) for i, body in sorted(self.rows.items())
         }
+
+    def redrive(self) -> Stepped:
+        """Redrive the execution, which is known by the rows that remained of it only."""
+        assert self.outcome is not None
+        self.outcome = None
+        self.calls.clear()
+        self.execution.redrive_count = (self.execution.redrive_count or 0) + 1
+        self.execution.redrive_date = self.now
+        self.rows, self.asides = self.remains, self.remaining_asides
+        self.reload()
+        self.take(Redrive())
+        return self
 
     def finish(self, output: str = "{}") -> None:
         """Have every task that is wanted succeed, and let the time pass that is waited for, until the execution ends."""

@@ -60,12 +60,13 @@ def test_an_error_is_found_by_its_code() -> None:
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_what_types_do_not_check_is_checked_by_hand(operation: str) -> None:
-    """Patterns and the lengths of lists: the wire looks at a request's own members only, so they must not stand deeper."""
+    """Patterns, lengths of lists and of payloads: the wire looks at a request's own members, so they must not stand deeper."""
 
     def unchecked(shape: Any, path: str) -> set[str]:
         found = set()
         bounds = shape.metadata
-        if bounds.get("pattern") or (shape.type_name == "list" and (bounds.get("min") or bounds.get("max"))):
+        payload = operation in validation.PAYLOADS and bounds.get("max") == validation.MAX_PAYLOAD
+        if payload or bounds.get("pattern") or (shape.type_name == "list" and (bounds.get("min") or bounds.get("max"))):
             found.add(path)
         for name, member in getattr(shape, "members", {}).items():
             found |= unchecked(member, f"{path}.{name}".lstrip("."))
