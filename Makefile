@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo serve test check fuzz lint format generate lock docs bench clean
+.PHONY: help install dev demo demo-aws serve test check fuzz lint format generate lambda lock docs bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,10 +24,14 @@ dev: $(VENV)/installed-dev ## The same, with what tests, lint and benchmarks nee
 demo: install ## Run a workflow from definition to output, kill the server in the next one, see it finish
 	@$(BIN)/python examples/demo.py
 
+demo-aws: install ## The same on the AWS backend, through boto3, with a stand-in for AWS
+	@$(BIN)/python examples/demo_aws.py
+
 serve: install ## Start the server on 127.0.0.1:8080 with its data in ./wfm-data
 	@$(BIN)/wfm serve
 
 test: dev ## Prepare what the checks need and run all of them
+	@$(BIN)/python tools/local_dynamodb.py >/dev/null
 	@$(MAKE) --no-print-directory check
 
 check: ## Lint, types and tests, without installing anything
@@ -63,6 +67,9 @@ docs: install ## Write the API's OpenAPI document, and the table of what is supp
 bench: dev ## Measure the hot paths; see bench/README.md
 	$(BIN)/python bench/engine.py
 	$(BIN)/python bench/list_workflows.py
+
+lambda: dev ## Put the code of the Lambda functions into dist/workflow-manager-lambda.zip
+	@UV=$(BIN)/uv tools/make_lambda.sh dist/workflow-manager-lambda.zip
 
 .PHONY: mutations
 mutations: dev ## Break every valid definition in 400 places, and see each run or be refused for that place

@@ -8,41 +8,74 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import apsw
+import boto3
+import structlog
+from botocore.exceptions import BotoCoreError
 
 from workflow_manager.api.app import create_api
 from workflow_manager.api.logging import configure_logging
 from workflow_manager.api.passthrough import Passthrough
 from workflow_manager.api.server import Server, run
 from workflow_manager.api.settings import ApiSettings
+from workflow_manager.aws import Aws, configured, new_session
 from workflow_manager.clock import SystemClock
 from workflow_manager.database import Database, DataFolderInUse
 from workflow_manager.engine import EmbeddedStepFunctions
 from workflow_manager.engine.draft import Limits
 from workflow_manager.engine.integrations import Integration
 from workflow_manager.engine.mocks import InvalidMocks, Mocks, parse_mocks
-from workflow_manager.manager import ManagerSettings, WorkflowManager
+from workflow_manager.manager import ManagerSettings, SweepSettings, WorkflowManager
+from workflow_manager.metrics import Metrics
+from workflow_manager.model.errors import StorageUnavailable
 from workflow_manager.settings import Settings, SettingsError, reason
 from workflow_manager.stepfunctions.arns import Arns
+from workflow_manager.stepfunctions.aws import AwsStepFunctions
+from workflow_manager.stepfunctions.awslogs import AwsLogGroups
+from workflow_manager.stepfunctions.changes import ExecutionChanges
+from workflow_manager.stepfunctions.elsewhere import elsewhere
+from workflow_manager.stepfunctions.loggroups import LogGroups
+from workflow_manager.stepfunctions.protocol import StepFunctions
+from workflow_manager.stepfunctions.queue import (
+    LONGEST_POLL_SECONDS,
+    Deliver,
+    QueueSettings,
+    QueueUnusable,
+    StatusQueue,
+)
 from workflow_manager.stepfunctions.wire import create_wire
 from workflow_manager.store import Store
 from workflow_manager.store.memory import MemoryStore
 from workflow_manager.store.sqlite import SqliteStore
+from workflow_manager.tracing import CannotTrace, tracing
 
 if TYPE_CHECKING:
     from workflow_manager.engine.cloudwatch import CloudWatchLogs
+    from workflow_manager.store.dynamodb_calls import DynamoCalls
+    from workflow_manager.tracing.spans import Tracing
+
+log = structlog.get_logger("workflow_manager.composition")
 
 MARGIN_BYTES = 1 << 20
 """Beside a payload, in the largest request of the Step Functions API."""
 DATABASE = "workflow-manager.db"
 """The file in the data folder."""
+
+
+CLOSING_SECONDS = 5.0
+"""How long, beyond ``shutdown_seconds``, what stands behind the requests may take to end."""
+LAST_MESSAGES_SECONDS = 1.0
+"""How long, once requests have ended, status changes that are being written may take."""
 
 
 class CannotServe(Exception):
@@ -62,17 +95,38 @@ async def _serve(settings: Settings, started: Callable[[str], None]) -> None:
     async with service(settings) as running:
         # told once the signals are heard: who is told may send one at once
         asyncio.get_running_loop().call_soon(started, running.server.url)
-        await running.server.serve_until_signal()
+        by = partial(exit_within, settings.shutdown_seconds + CLOSING_SECONDS)
+        await running.server.serve_until_signal(heard=by)
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service that runs: its server, and the parts that tests look into."""
+    """A service that runs: its server, and the parts that tests look into. Without SQLite there is no database."""
 
     server: Server
     manager: WorkflowManager
-    stepfunctions: EmbeddedStepFunctions
-    database: Database
+    stepfunctions: StepFunctions
+    store: Store
+    database: Database | None
+
+
+async def nothing_to_start() -> None:
+    """Start a backend that runs elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """What executes state machines, and what comes with it: ``wire`` is what answers ``POST /``.
+
+    ``start`` is called once somebody listens to ``changes``.
+    """
+
+    stepfunctions: StepFunctions
+    settings: ManagerSettings
+    wire: Callable[..., Awaitable[None]]
+    changes: ExecutionChanges | None = None
+    log_groups: LogGroups | None = None
+    start: Callable[[], Awaitable[None]] = nothing_to_start
 
 
 @asynccontextmanager
@@ -82,54 +136,54 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
     With the memory store nothing outlives it: the engine's database is a temporary one.
     Raises CannotServe, SettingsError.
     """
-    if settings.backend == "aws":
-        raise SettingsError("the backend 'aws' is not there yet; use --backend embedded, which is the default")
+    metrics = Metrics()
+    aws = configured(settings) if settings.backend == "aws" else None  # before anything is made
+    try:
+        traces = tracing(settings.otel_endpoint, os.environ)
+    except CannotTrace as error:
+        raise CannotServe(str(error)) from None
     async with AsyncExitStack() as stack:
-        if settings.store == "memory":
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wfm-")))
-        else:
-            folder = settings.data
-        database = _open(folder)
-        stack.push_async_callback(database.close)
-        store: Store = MemoryStore() if settings.store == "memory" else SqliteStore(database)
+        if traces is not None:
+            stack.callback(traces.close)
+        database = None
+        if settings.store == "sqlite" or settings.backend == "embedded":
+            database = _open(_folder(settings, stack))
+            stack.push_async_callback(database.close)
+        session = new_session(settings) if aws is None else aws.session
+        if traces is not None:
+            traces.instrument(session)
+        store = await _store(settings, database, session)
         stack.push_async_callback(store.close)
-
-        logs = _cloudwatch_logs(settings) if settings.cloudwatch_logs == "on" else None
-        if logs is not None:
-            stack.push_async_callback(logs.close)
-        engine = EmbeddedStepFunctions(
-            database,
-            arns=Arns(region=settings.region, account=settings.account_id),
-            clock=SystemClock(),
-            integrations=_integrations(settings, stack),
-            mocks=_mocks(settings.mock_config),
-            max_invocations=settings.max_invocations,
-            limits=Limits(payload_bytes=settings.max_payload_bytes, history_events=settings.max_history_events),
-            log_destination=logs,
-        )
-        manager = WorkflowManager(store, engine, settings=manager_settings(settings), changes=engine)
-        await manager.start()  # before the engine: what it tells when nobody listens is gone
+        if aws is not None:
+            backend = _aws(settings, aws, metrics, stack)
+        else:
+            assert database is not None
+            backend = _embedded(settings, database, stack)
+        manager = _manager(settings, store, backend)
+        await manager.start()  # before the backend: what it tells when nobody listens is gone
         stack.push_async_callback(manager.stop)
-        await engine.start()
-        stack.push_async_callback(engine.close)
+        await backend.start()
 
         others = Passthrough(settings.aws_passthrough) if settings.aws_passthrough else None
         if others is not None:
             stack.push_async_callback(others.close)
         limits = api_settings(settings)
+        api = create_api(manager, settings=limits, metrics=metrics)
+        if settings.status_queue_url:
+            queue = _status_queue(settings, manager, session, traces, api.closing)
+            try:
+                await queue.start()
+            except QueueUnusable as error:
+                raise CannotServe(f"{error}; name another one with --status-queue-url") from None
+            stack.push_async_callback(queue.stop, within_seconds=LAST_MESSAGES_SECONDS)
         server = Server(
-            create_api(manager, settings=limits),
-            create_wire(
-                engine,
-                # a payload is JSON within JSON: each of its quotes takes two characters
-                max_body=max(limits.body_limit_bytes, 2 * settings.max_payload_bytes + MARGIN_BYTES),
-                body_timeout=limits.body_seconds,
-                max_payload=settings.max_payload_bytes,
-            ),
+            api,
+            backend.wire,
             others,
             host=settings.host,
             port=settings.port,
             settings=limits,
+            around=None if traces is None else traces.application,
         )
         try:
             await server.start()
@@ -139,11 +193,53 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
                 "choose another address with --host and --port"
             ) from None
         stack.push_async_callback(server.stop)
-        yield Service(server, manager, engine, database)
+        yield Service(server, manager, backend.stepfunctions, store, database)
 
 
-def _integrations(settings: Settings, stack: AsyncExitStack) -> Mapping[str, Integration]:
-    """What carries out Tasks of other services. botocore is imported only where something asks for it.
+def _manager(settings: Settings, store: Store, backend: Backend) -> WorkflowManager:
+    return WorkflowManager(
+        store,
+        backend.stepfunctions,
+        settings=backend.settings,
+        changes=backend.changes,
+        log_groups=backend.log_groups,
+        sweep=SweepSettings(after_seconds=settings.sweep_after_seconds, per_second=settings.sweep_per_second),
+    )
+
+
+def _embedded(settings: Settings, database: Database, stack: AsyncExitStack) -> Backend:
+    """The engine in this process, and its API on the wire. Raises SettingsError."""
+    ours = manager_settings(settings)
+    logs = _cloudwatch_logs(settings) if settings.cloudwatch_logs == "on" else None
+    if logs is not None:
+        stack.push_async_callback(logs.close)
+    engine = EmbeddedStepFunctions(
+        database,
+        arns=Arns(region=ours.region, account=ours.account_id),
+        clock=SystemClock(),
+        integrations=_integrations(settings, ours, stack),
+        mocks=_mocks(settings.mock_config),
+        max_invocations=settings.max_invocations,
+        limits=Limits(payload_bytes=settings.max_payload_bytes, history_events=settings.max_history_events),
+        log_destination=logs,
+    )
+
+    async def start() -> None:
+        await engine.start()
+        stack.push_async_callback(engine.close)
+
+    wire = create_wire(
+        engine,
+        # a payload is JSON within JSON: each of its quotes takes two characters
+        max_body=max(settings.body_limit_bytes, 2 * settings.max_payload_bytes + MARGIN_BYTES),
+        body_timeout=settings.body_seconds,
+        max_payload=settings.max_payload_bytes,
+    )
+    return Backend(stepfunctions=engine, settings=ours, wire=wire, changes=engine, start=start)
+
+
+def _integrations(settings: Settings, ours: ManagerSettings, stack: AsyncExitStack) -> Mapping[str, Integration]:
+    """What carries out Tasks of other services on the embedded engine.
 
     Raises SettingsError.
     """
@@ -157,8 +253,8 @@ def _integrations(settings: Settings, stack: AsyncExitStack) -> Mapping[str, Int
         return choose(
             IntegrationSettings(
                 aws=aws,
-                region=settings.region,
-                account=settings.account_id,
+                region=ours.region,
+                account=ours.account_id,
                 functions=settings.lambda_functions,
                 lambda_endpoint=settings.lambda_endpoint,
                 connections=settings.http_connections,
@@ -182,25 +278,149 @@ def _mocks(file: str) -> Mocks | None:
         raise SettingsError(f"mock_config: {file}: {error}") from None
 
 
+def _aws(settings: Settings, aws: Aws, metrics: Metrics, stack: AsyncExitStack) -> Backend:
+    """AWS Step Functions. Raises SettingsError."""
+    try:
+        stepfunctions = AwsStepFunctions(
+            session=aws.session,
+            endpoint_url=settings.aws_endpoint_url or None,
+            threads=settings.aws_threads,
+            queue=settings.aws_queue,
+            counted=metrics.calls("stepfunctions"),
+        )
+    except (BotoCoreError, ValueError) as error:  # botocore's, of an address or a configuration file
+        raise SettingsError(f"AWS's configuration cannot be used: {error}") from None
+    stack.push_async_callback(stepfunctions.close)
+    ours = ManagerSettings(
+        region=aws.region,
+        account_id=aws.account_id,
+        partition=aws.partition,
+        role_arn=aws.role_arn,
+        environment=settings.environment,
+        history_seconds=settings.history_seconds,
+        keep_jobs=True,  # AWS forgets a history 90 days after its end, and takes seconds to tell a long one
+    )
+    log_groups = None
+    if settings.execution_logs == "all":
+        log_groups = AwsLogGroups(aws.session, counted=metrics.calls("logs"))
+        stack.push_async_callback(log_groups.close)
+    return Backend(stepfunctions=stepfunctions, settings=ours, wire=elsewhere, log_groups=log_groups)
+
+
+@asynccontextmanager
+async def delivery(settings: Settings) -> AsyncIterator[Deliver]:
+    """What writes status changes that were told elsewhere, without a server: for a function in AWS Lambda.
+
+    Raises SettingsError, CannotServe.
+    """
+    if settings.backend != "aws":
+        raise SettingsError("a function needs WFM_BACKEND=aws: the embedded engine runs in a server only")
+    aws = configured(settings)
+    async with AsyncExitStack() as stack:
+        store = await _store(settings, None, aws.session)
+        stack.push_async_callback(store.close)
+        yield _manager(settings, store, _aws(settings, aws, Metrics(), stack)).apply_status_changes
+
+
+def _status_queue(
+    settings: Settings,
+    manager: WorkflowManager,
+    session: boto3.Session,
+    traces: Tracing | None,
+    stopping: asyncio.Event,
+) -> StatusQueue:
+    """What brings the status changes of executions on AWS. A poll ends within the time that requests have to end."""
+    return StatusQueue(
+        QueueSettings(
+            url=settings.status_queue_url,
+            receivers=settings.status_receivers,
+            poll_seconds=max(1, min(int(settings.shutdown_seconds) - 1, LONGEST_POLL_SECONDS)),
+            dead_letter_url=settings.status_dead_letter_queue_url,
+            most_receives=settings.status_most_receives,
+        ),
+        manager.apply_status_changes if traces is None else traces.delivering(manager.apply_status_changes),
+        session=session,
+        stopping=stopping,
+    )
+
+
+def exit_within(seconds: float) -> None:
+    """See that the process ends, whatever hangs: a call to a service that does not answer, a thread that waits for one.
+
+    Nothing is lost by it: what anyone was told is written, as after a kill.
+    """
+
+    def leave() -> None:
+        log.warning("stopped_late", seconds=seconds, reason="something that was under way did not end; it is cut off")
+        sys.stderr.flush()
+        os._exit(0)
+
+    timer = threading.Timer(seconds, leave)
+    timer.daemon = True
+    timer.start()
+
+
 def _cloudwatch_logs(settings: Settings) -> CloudWatchLogs:
     """Raises SettingsError."""
-    import boto3  # takes a third of a second, which only those pay who want it
-    from botocore.exceptions import BotoCoreError
-
     from workflow_manager.engine.cloudwatch import CloudWatchLogs
 
     try:
-        return CloudWatchLogs(boto3.client("logs", region_name=settings.region))
+        return CloudWatchLogs(new_session(settings).client("logs", region_name=settings.region or None))
     except (BotoCoreError, ValueError) as error:
         raise SettingsError(f"cloudwatch_logs is on, but no client can be made: {error}") from None
 
 
+async def _store(settings: Settings, database: Database | None, session: boto3.Session) -> Store:
+    """The store that the settings name. Raises CannotServe, SettingsError."""
+    if settings.store == "memory":
+        return MemoryStore()
+    if settings.store == "dynamodb":
+        return await _dynamodb(settings, session)
+    if database is None:
+        raise SettingsError("the store sqlite is a file of a server's; a function needs WFM_STORE=dynamodb")
+    return SqliteStore(database)
+
+
+async def _dynamodb(settings: Settings, session: boto3.Session) -> Store:
+    """Raises CannotServe if DynamoDB cannot be used or its tables are not there."""
+    from workflow_manager.store.dynamodb import DynamoStore
+    from workflow_manager.store.dynamodb_tables import check_tables
+
+    try:
+        calls = dynamodb_calls(settings, session)
+        try:
+            await check_tables(calls, settings.dynamodb_prefix)
+        except BaseException:
+            await calls.close()
+            raise
+    except StorageUnavailable as error:
+        raise CannotServe(error.message) from None
+    return DynamoStore(calls, prefix=settings.dynamodb_prefix, ttl_days=settings.dynamodb_ttl_days)
+
+
+def dynamodb_calls(settings: Settings, session: boto3.Session | None = None) -> DynamoCalls:
+    """Calls to DynamoDB as the settings, and wherever they are empty AWS's own variables and files, say.
+
+    Raises StorageUnavailable, SettingsError.
+    """
+    from workflow_manager.store.dynamodb_calls import DynamoCalls
+
+    return DynamoCalls(
+        session=session or new_session(settings),
+        endpoint_url=settings.dynamodb_endpoint_url or None,
+        threads=settings.dynamodb_threads,
+    )
+
+
 def manager_settings(settings: Settings) -> ManagerSettings:
+    """Of a service on the embedded engine."""
+    account = settings.account_id or "000000000000"
     return ManagerSettings(
-        region=settings.region,
-        account_id=settings.account_id,
-        role_arn=settings.role_arn or f"arn:aws:iam::{settings.account_id}:role/workflow-manager",
+        region=settings.region or "us-east-1",
+        account_id=account,
+        role_arn=settings.role_arn or f"arn:aws:iam::{account}:role/workflow-manager",
         environment=settings.environment,
+        history_seconds=settings.history_seconds,
     )
 
 
@@ -214,6 +434,12 @@ def api_settings(settings: Settings) -> ApiSettings:
         keep_alive_seconds=settings.keep_alive_seconds,
         shutdown_seconds=settings.shutdown_seconds,
     )
+
+
+def _folder(settings: Settings, stack: AsyncExitStack) -> Path:
+    if settings.store == "memory":
+        return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wfm-")))
+    return settings.data
 
 
 def _open(folder: Path) -> Database:

@@ -39,21 +39,75 @@ class Settings(Struct, frozen=True, kw_only=True):
     data: Annotated[Path, Meta(description="Folder of the data; made if it is not there.")] = Path("wfm-data")
     backend: Annotated[
         Literal["embedded", "aws"],
-        Meta(description="What executes state machines; only the embedded engine is there yet."),
+        Meta(description="What executes state machines: the engine in the server, or AWS Step Functions."),
     ] = "embedded"
     store: Annotated[
-        Literal["sqlite", "memory"],
+        Literal["sqlite", "memory", "dynamodb"],
         Meta(description="Where definitions and workflows are kept; memory forgets them when the server stops."),
     ] = "sqlite"
-    region: Annotated[str, Meta(description="Region in the ARNs that the server makes.", pattern=r"^[a-z0-9-]+$")] = (
-        "us-east-1"
-    )
-    account_id: Annotated[
-        str, Meta(description="Account in the ARNs that the server makes: twelve digits.", pattern=r"^[0-9]{12}$")
-    ] = "000000000000"
-    role_arn: Annotated[
-        str, Meta(description="Role that state machines are created with; made from the account when empty.")
+    dynamodb_prefix: Annotated[
+        str,
+        Meta(
+            description="What the names of the tables in DynamoDB begin with; wfm init-store makes them.",
+            pattern=r"^[A-Za-z0-9_.-]{1,200}$",
+        ),
+    ] = "wfm"
+    dynamodb_ttl_days: Annotated[
+        int,
+        Meta(description="Days after its last change that a finished workflow stays in DynamoDB.", ge=1, le=36_500),
+    ] = 30
+    dynamodb_endpoint_url: Annotated[
+        str,
+        Meta(
+            description="Address of DynamoDB; when empty, AWS_ENDPOINT_URL_DYNAMODB, AWS_ENDPOINT_URL or AWS's own.",
+            pattern=r"^(https?://[^/].*)?$",
+        ),
     ] = ""
+    dynamodb_threads: Annotated[
+        int, Meta(description="How many calls to DynamoDB run at a time, each on a connection.", ge=1, le=512)
+    ] = 32
+    region: Annotated[
+        str,
+        Meta(
+            description="Region; when empty, us-east-1 on the embedded backend and what AWS's configuration says on aws.",
+            pattern=r"^[a-z0-9-]*$",
+        ),
+    ] = ""
+    account_id: Annotated[
+        str,
+        Meta(
+            description="Account: twelve digits; when empty, zeros on the embedded backend and the role's on aws.",
+            pattern=r"^([0-9]{12})?$",
+        ),
+    ] = ""
+    role_arn: Annotated[
+        str,
+        Meta(description="Role that state machines run with; needed on aws, made from the account on embedded."),
+    ] = ""
+    aws_profile: Annotated[
+        str, Meta(description="Profile of AWS's configuration files; when empty, AWS_PROFILE or the default one.")
+    ] = ""
+    aws_endpoint_url: Annotated[
+        str,
+        Meta(
+            description="Address of Step Functions; when empty, AWS_ENDPOINT_URL_SFN, AWS_ENDPOINT_URL or AWS's own.",
+            pattern=r"^(https?://[^/].*)?$",
+        ),
+    ] = ""
+    aws_threads: Annotated[
+        int, Meta(description="How many calls to Step Functions run at a time, each on a connection.", ge=1, le=512)
+    ] = 32
+    aws_queue: Annotated[
+        int, Meta(description="How many more may wait for a thread; beyond that calls are refused.", ge=0, le=100_000)
+    ] = 1000
+    execution_logs: Annotated[
+        Literal["off", "all"],
+        Meta(description="On aws, all logs executions to CloudWatch Logs, to a log group per state machine."),
+    ] = "off"
+    history_seconds: Annotated[
+        Seconds,
+        Meta(description="How long a history is read for a workflow's jobs; what is read by then is answered."),
+    ] = 3.0
     environment: Annotated[
         str, Meta(description="Name of this installation; state machines are tagged with it, if given.")
     ] = ""
@@ -124,6 +178,40 @@ class Settings(Struct, frozen=True, kw_only=True):
     shutdown_seconds: Annotated[
         Seconds, Meta(description="How long requests may take to end when the server is told to stop.")
     ] = 3.0
+    status_queue_url: Annotated[
+        str,
+        Meta(
+            description="SQS queue that Step Functions' status change events come from; empty: none is read.",
+            pattern=r"^(https?://[^/].+)?$",
+        ),
+    ] = ""
+    status_receivers: Annotated[
+        int, Meta(description="How many receivers wait for status changes at once.", ge=1, le=64)
+    ] = 2
+    status_dead_letter_queue_url: Annotated[
+        str,
+        Meta(
+            description="Where messages go that cannot be dealt with; empty: the queue's own redrive policy moves them.",
+            pattern=r"^(https?://[^/].+)?$",
+        ),
+    ] = ""
+    status_most_receives: Annotated[
+        int, Meta(description="How often a message is received before it goes there.", ge=1, le=1000)
+    ] = 10
+    sweep_after_seconds: Annotated[
+        Seconds,
+        Meta(description="On aws, an unfinished workflow that nobody has looked at for so long is looked up."),
+    ] = 300.0
+    sweep_per_second: Annotated[
+        int, Meta(description="How many workflows are looked up in this way per second, at most.", ge=1, le=1000)
+    ] = 10
+    otel_endpoint: Annotated[
+        str,
+        Meta(
+            description="OpenTelemetry collector (OTLP over HTTP) that traces are sent to; empty: OTEL_* variables decide.",
+            pattern=r"^(https?://[^/].+)?$",
+        ),
+    ] = ""
 
 
 class ClientSettings(Struct, frozen=True, kw_only=True):
@@ -306,9 +394,12 @@ def _expected(kind: Any) -> str:
 
 
 PATTERNS = {
-    r"^[0-9]{12}$": "twelve digits as text",
-    r"^[a-z0-9-]+$": "a region's name, as us-east-1",
+    r"^([0-9]{12})?$": "twelve digits as text",
+    r"^[a-z0-9-]*$": "a region's name, as us-east-1",
+    r"^(https?://[^/].*)?$": "an address, as http://127.0.0.1:8080",
+    r"^[A-Za-z0-9_.-]{1,200}$": "1 to 200 letters, digits, '-', '_' or '.'",
     r"^https?://[^/]": "an address, as http://127.0.0.1:8080",
+    r"^(https?://[^/].+)?$": "an address, as http://127.0.0.1:8080",
 }
 """Pattern -> what it asks for, in words."""
 

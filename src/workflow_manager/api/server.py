@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from types import TracebackType
 from typing import Any, Self, TypeAlias, TypeVar
 
@@ -82,6 +82,7 @@ class Server:
     """Serves an ``Api``, and a wire application beside it, on one address. Port 0 is any that is free.
 
     ``others``: who takes requests that are signed for other AWS services (passthrough.py).
+    ``around`` makes an application that stands around both.
     """
 
     def __init__(
@@ -93,13 +94,15 @@ class Server:
         host: str = "127.0.0.1",
         port: int = 8080,
         settings: ApiSettings | None = None,
+        around: Callable[[Application], Application] | None = None,
     ) -> None:
         self._settings = settings or ApiSettings()
         self._api = api
         self._host = host
         self._wanted_port = port
         self._sockets: list[socket.socket] = []
-        self._uvicorn = _Uvicorn(_configuration(dispatch(api, wire, others), self._settings))
+        application = dispatch(api, wire, others)
+        self._uvicorn = _Uvicorn(_configuration(around(application) if around else application, self._settings))
         self._serving: asyncio.Task[None] | None = None
 
     @property
@@ -144,14 +147,19 @@ class Server:
         for connection in list(state.connections):
             connection.transport.abort()
 
-    async def serve_until_signal(self) -> None:
-        """Wait for SIGINT or SIGTERM, then stop; a second one does not wait for requests that are under way."""
+    async def serve_until_signal(self, *, heard: Callable[[], None] = lambda: None) -> None:
+        """Wait for SIGINT or SIGTERM, then stop; a second one does not wait for requests that are under way.
+
+        ``heard`` is called when the first one comes.
+        """
         loop = asyncio.get_running_loop()
         told = asyncio.Event()
 
         def tell() -> None:
             if told.is_set():
                 self._uvicorn.force_exit = True
+            else:
+                heard()
             told.set()
 
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -34,9 +34,19 @@ def serve(
     data: Annotated[str | None, setting("data", "-d")] = None,
     backend: Annotated[str | None, setting("backend")] = None,
     store: Annotated[str | None, setting("store")] = None,
+    dynamodb_prefix: Annotated[str | None, setting("dynamodb_prefix")] = None,
+    dynamodb_ttl_days: Annotated[str | None, setting("dynamodb_ttl_days")] = None,
+    dynamodb_endpoint_url: Annotated[str | None, setting("dynamodb_endpoint_url")] = None,
+    dynamodb_threads: Annotated[str | None, setting("dynamodb_threads")] = None,
     region: Annotated[str | None, setting("region")] = None,
     account_id: Annotated[str | None, setting("account_id")] = None,
     role_arn: Annotated[str | None, setting("role_arn")] = None,
+    aws_profile: Annotated[str | None, setting("aws_profile")] = None,
+    aws_endpoint_url: Annotated[str | None, setting("aws_endpoint_url")] = None,
+    aws_threads: Annotated[str | None, setting("aws_threads")] = None,
+    aws_queue: Annotated[str | None, setting("aws_queue")] = None,
+    execution_logs: Annotated[str | None, setting("execution_logs")] = None,
+    history_seconds: Annotated[str | None, setting("history_seconds")] = None,
     environment: Annotated[str | None, setting("environment")] = None,
     aws_integrations: Annotated[str | None, setting("aws_integrations")] = None,
     lambda_functions: Annotated[str | None, setting("lambda_functions")] = None,
@@ -57,6 +67,13 @@ def serve(
     write_seconds: Annotated[str | None, setting("write_seconds")] = None,
     keep_alive_seconds: Annotated[str | None, setting("keep_alive_seconds")] = None,
     shutdown_seconds: Annotated[str | None, setting("shutdown_seconds")] = None,
+    status_queue_url: Annotated[str | None, setting("status_queue_url")] = None,
+    status_receivers: Annotated[str | None, setting("status_receivers")] = None,
+    status_dead_letter_queue_url: Annotated[str | None, setting("status_dead_letter_queue_url")] = None,
+    status_most_receives: Annotated[str | None, setting("status_most_receives")] = None,
+    sweep_after_seconds: Annotated[str | None, setting("sweep_after_seconds")] = None,
+    sweep_per_second: Annotated[str | None, setting("sweep_per_second")] = None,
+    otel_endpoint: Annotated[str | None, setting("otel_endpoint")] = None,
     config: Annotated[
         Path | None,
         typer.Option(
@@ -90,11 +107,11 @@ def serve(
 
 def announce(settings: Settings, url: str) -> None:
     """Say that requests are answered now, and what a person needs to send some."""
-    where = "memory" if settings.store == "memory" else settings.data
-    line = (
-        f"workflow-manager listens on {url} (documentation: {url}/docs; endpoint_url of boto3 and the AWS CLI: {url}); "
-        f"its data is in {where}"
-    )
+    where = settings.data if settings.store == "sqlite" else settings.store
+    executes = "its backend is AWS Step Functions"
+    if settings.backend == "embedded":
+        executes = f"endpoint_url of boto3 and the AWS CLI: {url}"
+    line = f"workflow-manager listens on {url} (documentation: {url}/docs; {executes}); its data is in {where}"
     with contextlib.suppress(BrokenPipeError):  # a server serves, whether or not anyone reads what it prints
         typer.echo(line)
         sys.stdout.flush()

@@ -2,5 +2,6 @@
 
 from workflow_manager.manager.manager import WorkflowManager
 from workflow_manager.manager.naming import ManagerSettings
+from workflow_manager.manager.sweeping import SweepSettings
 
-__all__ = ["ManagerSettings", "WorkflowManager"]
+__all__ = ["ManagerSettings", "SweepSettings", "WorkflowManager"]

@@ -12,17 +12,21 @@ from msgspec import Struct
 
 
 class StatusChange(Struct, frozen=True, kw_only=True):
-    """An execution's new status, with the names of the API's DescribeExecution. Times in seconds since the epoch."""
+    """An execution's new status, with the names of the API's DescribeExecution. Times in seconds since the epoch.
+
+    ``complete`` is false when whoever tells leaves out the output or why it failed: the execution itself has to be asked.
+    """
 
     execution_arn: str
     state_machine_arn: str
     name: str
     status: Literal["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"]
-    start_date: float
+    start_date: float | None
     stop_date: float | None = None
     output: str | None = None
     error: str | None = None
     cause: str | None = None
+    complete: bool = True
 
 
 Listener: TypeAlias = Callable[[Sequence[StatusChange]], Awaitable[None]]

@@ -1,15 +1,12 @@
 """queued -> running -> succeeded | failed | cancelled: told by executions, or looked up on reading; final ones stay."""
 
-import asyncio
 import itertools
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from manager_world import ARNS, DONE, ECHO, FAILING, WAITING, World
-from msgspec import structs
 
-from workflow_manager.manager.sweeping import SWEEP_SECONDS, sweep, sweep_for_ever
 from workflow_manager.manager.updates import NEVER_BEGAN
 from workflow_manager.model import UNSET_TIME, JobStatus, Workflow, WorkflowQuery, WorkflowStatus
 from workflow_manager.model.errors import BackendUnavailable, InvalidRequest, StorageUnavailable, WorkflowNotFound
@@ -237,6 +234,70 @@ async def test_a_change_that_cannot_be_stored_is_asked_for_again(untold: World) 
     assert (await untold.store.workflow(first.id)).status is WorkflowStatus.FAILED
 
 
+@pytest.mark.parametrize("order", list(itertools.permutations(["RUNNING", "RUNNING", "SUCCEEDED"])), ids="-".join)
+async def test_an_end_stands_wherever_in_a_batch_it_is(untold: World, order: tuple[str, ...]) -> None:
+    """Queues deliver in any order: what goes on after the end went on before it."""
+    workflow = await untold.run(ECHO)
+
+    outcomes = await untold.manager.apply_status_changes([told(workflow, status) for status in order])
+
+    assert outcomes == [None] * 3
+    assert (await untold.store.workflow(workflow.id)).status is WorkflowStatus.SUCCEEDED
+
+
+async def test_each_change_has_its_outcome(untold: World) -> None:
+    first, second = await untold.run(ECHO), await untold.run()
+    untold.stepfunctions.errors["get_execution_history"] = [errors.ServiceUnavailable("disk full")]
+    changes = [told(first, "RUNNING"), told(second, "SUCCEEDED"), told(first, "FAILED")]
+
+    outcomes = await untold.manager.apply_status_changes(changes)
+
+    assert [type(outcome) for outcome in outcomes] == [StorageUnavailable, type(None), StorageUnavailable]
+    assert (await untold.store.workflow(first.id)).status is WorkflowStatus.QUEUED
+
+
+@pytest.mark.parametrize(
+    ("machine", "status"), [(DONE, "SUCCEEDED"), (FAILING, "FAILED")], ids=["an output", "why it failed"]
+)
+async def test_what_a_message_leaves_out_is_asked_for(untold: World, machine: Any, status: str) -> None:
+    workflow = await untold.run(machine)
+    name = f"ns--d--0--{machine['StartAt']}"
+
+    outcomes = await untold.manager.apply_status_changes([told(workflow, status, machine=name, complete=False)])
+
+    found = await untold.store.workflow(workflow.id)
+    assert outcomes == [None]
+    assert (found.status.upper(), found.output != "", found.status_reason) == (
+        status,
+        status == "SUCCEEDED",
+        "why\nE" if status == "FAILED" else "",
+    )
+    untold.stepfunctions.calls.clear()
+    await untold.manager.apply_status_changes([told(workflow, status, machine=name, complete=False)])
+    assert untold.stepfunctions.calls == []  # what is final is not asked about
+
+
+async def test_what_cannot_be_asked_for_is_told_again(untold: World) -> None:
+    workflow = await untold.run(DONE)
+    untold.stepfunctions.errors["describe_execution"] = [errors.ThrottlingException("slow down")]
+
+    change = told(workflow, "SUCCEEDED", machine="ns--d--0--done", complete=False)
+    outcomes = await untold.manager.apply_status_changes([change])
+
+    assert [type(outcome) for outcome in outcomes] == [BackendUnavailable]
+    assert (await untold.store.workflow(workflow.id)).status is WorkflowStatus.QUEUED
+
+
+async def test_what_is_kept_no_longer_stands_as_it_was_told(untold: World) -> None:
+    workflow = await untold.run(ECHO)
+    untold.stepfunctions.errors["describe_execution"] = [errors.ExecutionDoesNotExist("gone")]
+
+    await untold.manager.apply_status_changes([told(workflow, "SUCCEEDED", complete=False)])
+
+    found = await untold.store.workflow(workflow.id)
+    assert (found.status, found.output) == (WorkflowStatus.SUCCEEDED, "")
+
+
 async def never_begun(world: World) -> Workflow:
     """A workflow that was saved before a crash, and whose execution was not started."""
     workflow = await world.run(DONE)
@@ -262,39 +323,6 @@ async def test_a_workflow_without_an_execution_fails_after_five_minutes(
 
     assert (found.status, found.jobs) == (status, [])
     assert found.status_reason == (NEVER_BEGAN if status is WorkflowStatus.FAILED else "")
-
-
-async def test_nobody_needs_to_read_it_for_that(untold: World) -> None:
-    lost = await never_begun(untold)
-    await untold.define(WAITING, name="w")
-    waiting = await untold.run(definition_name="w")
-    untold.clock.advance(301)
-
-    await sweep(untold.store, untold.manager._updates, untold.clock)
-
-    assert (await untold.store.workflow(lost.id)).status is WorkflowStatus.FAILED
-    assert (await untold.store.workflow(waiting.id)).status is WorkflowStatus.RUNNING
-
-
-async def test_sweeping_goes_on_after_a_failure(untold: World) -> None:
-    """However many there are, and page by page."""
-    lost = await never_begun(untold)
-    for number in range(250):
-        await untold.store.save_workflow(structs.replace(lost, id=f"lost-{number}"))
-    untold.clock.advance(301)
-    untold.stepfunctions.errors["describe_execution"] = [errors.ThrottlingException("slow down")]
-    pauses: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        pauses.append(seconds)
-        if len(pauses) == 2:
-            raise asyncio.CancelledError
-
-    with pytest.raises(asyncio.CancelledError):
-        await sweep_for_ever(untold.store, untold.manager._updates, untold.clock, sleep)
-
-    assert pauses == [SWEEP_SECONDS] * 2
-    assert (await untold.store.workflows(WorkflowQuery(statuses=(WorkflowStatus.QUEUED,)))).items == []
 
 
 async def test_a_backend_that_cannot_be_reached_fails_no_workflow(untold: World) -> None:
