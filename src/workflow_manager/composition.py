@@ -11,7 +11,7 @@ import os
 import sys
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +25,7 @@ from botocore.exceptions import BotoCoreError
 
 from workflow_manager.api.app import create_api
 from workflow_manager.api.logging import configure_logging
+from workflow_manager.api.passthrough import Passthrough
 from workflow_manager.api.server import Server, run
 from workflow_manager.api.settings import ApiSettings
 from workflow_manager.aws import Aws, configured, new_session
@@ -32,6 +33,8 @@ from workflow_manager.clock import SystemClock
 from workflow_manager.database import Database, DataFolderInUse
 from workflow_manager.engine import EmbeddedStepFunctions
 from workflow_manager.engine.draft import Limits
+from workflow_manager.engine.integrations import Integration
+from workflow_manager.engine.mocks import InvalidMocks, Mocks, parse_mocks
 from workflow_manager.manager import ManagerSettings, SweepSettings, WorkflowManager
 from workflow_manager.metrics import Metrics
 from workflow_manager.model.errors import StorageUnavailable
@@ -161,6 +164,9 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
         stack.push_async_callback(manager.stop)
         await backend.start()
 
+        others = Passthrough(settings.aws_passthrough) if settings.aws_passthrough else None
+        if others is not None:
+            stack.push_async_callback(others.close)
         limits = api_settings(settings)
         api = create_api(manager, settings=limits, metrics=metrics)
         if settings.status_queue_url:
@@ -173,6 +179,7 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
         server = Server(
             api,
             backend.wire,
+            others,
             host=settings.host,
             port=settings.port,
             settings=limits,
@@ -210,6 +217,9 @@ def _embedded(settings: Settings, database: Database, stack: AsyncExitStack) -> 
         database,
         arns=Arns(region=ours.region, account=ours.account_id),
         clock=SystemClock(),
+        integrations=_integrations(settings, ours, stack),
+        mocks=_mocks(settings.mock_config),
+        max_invocations=settings.max_invocations,
         limits=Limits(payload_bytes=settings.max_payload_bytes, history_events=settings.max_history_events),
         log_destination=logs,
     )
@@ -226,6 +236,46 @@ def _embedded(settings: Settings, database: Database, stack: AsyncExitStack) -> 
         max_payload=settings.max_payload_bytes,
     )
     return Backend(stepfunctions=engine, settings=ours, wire=wire, changes=engine, start=start)
+
+
+def _integrations(settings: Settings, ours: ManagerSettings, stack: AsyncExitStack) -> Mapping[str, Integration]:
+    """What carries out Tasks of other services on the embedded engine.
+
+    Raises SettingsError.
+    """
+    endpoints = any(name.startswith("AWS_ENDPOINT_URL") and value for name, value in os.environ.items())
+    aws = "off" if settings.aws_integrations == "auto" and not endpoints else settings.aws_integrations
+    if aws == "off" and not (settings.lambda_functions or settings.lambda_endpoint or settings.http_connections):
+        return {}
+    from workflow_manager.integrations.choice import IntegrationSettings, UnusableIntegrations, choose
+
+    try:
+        return choose(
+            IntegrationSettings(
+                aws=aws,
+                region=ours.region,
+                account=ours.account_id,
+                functions=settings.lambda_functions,
+                lambda_endpoint=settings.lambda_endpoint,
+                connections=settings.http_connections,
+                calls=settings.max_invocations,
+            ),
+            stack,
+        )
+    except UnusableIntegrations as error:
+        raise SettingsError(str(error)) from None
+
+
+def _mocks(file: str) -> Mocks | None:
+    """The mock configuration in a file; None without one. Raises SettingsError."""
+    if not file:
+        return None
+    try:
+        return parse_mocks(Path(file).read_bytes())
+    except OSError as error:
+        raise SettingsError(f"mock_config: {file} cannot be read ({reason(error)})") from None
+    except InvalidMocks as error:
+        raise SettingsError(f"mock_config: {file}: {error}") from None
 
 
 def _aws(settings: Settings, aws: Aws, metrics: Metrics, stack: AsyncExitStack) -> Backend:

@@ -111,6 +111,38 @@ class Settings(Struct, frozen=True, kw_only=True):
     environment: Annotated[
         str, Meta(description="Name of this installation; state machines are tagged with it, if given.")
     ] = ""
+    aws_integrations: Annotated[
+        Literal["auto", "on", "off"],
+        Meta(
+            description="Whether Tasks may call AWS services, with the credentials and endpoints that botocore finds; "
+            "auto: only services that have an endpoint of their own (AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_SQS, ...)."
+        ),
+    ] = "auto"
+    lambda_functions: Annotated[
+        dict[str, str],
+        Meta(description="Lambda functions that are Python callables: name=module:callable, separated by commas."),
+    ] = msgspec.field(default_factory=dict)
+    lambda_endpoint: Annotated[
+        str,
+        Meta(
+            description="Address of a server that speaks Lambda's Invoke API; it carries out all functions but the "
+            "registered ones."
+        ),
+    ] = ""
+    http_connections: Annotated[
+        str, Meta(description="File of the connections of HTTP Tasks: JSON, name to what CreateConnection takes.")
+    ] = ""
+    mock_config: Annotated[
+        str, Meta(description="Mock configuration, in the format of Step Functions Local: a file.")
+    ] = ""
+    max_invocations: Annotated[int, Meta(description="How many integrations are called at once.", ge=1, le=1000)] = 64
+    aws_passthrough: Annotated[
+        str,
+        Meta(
+            description="Address that requests signed for other AWS services are passed on to, so that one endpoint_url "
+            "serves all."
+        ),
+    ] = ""
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="Least severity that is logged.")
     ] = "info"
@@ -230,6 +262,8 @@ class Option(Struct, frozen=True, kw_only=True):
 
     def convert(self, value: object, source: str) -> Any:
         """The value in its type. Raises SettingsError naming ``source`` (a flag, a variable, a file and key)."""
+        if _plain(self.type) == dict[str, str] and isinstance(value, str):
+            value = _pairs(value)
         try:
             converted = msgspec.convert(value, self.type, strict=not isinstance(value, str), dec_hook=_decode)
         except msgspec.ValidationError:
@@ -246,7 +280,7 @@ def options(kind: type[Struct]) -> dict[str, Option]:
         field.name: Option(
             name=field.name,
             type=hints[field.name],
-            default=field.default,
+            default=field.default if field.default_factory is msgspec.NODEFAULT else "",
             description=_description(hints[field.name]),
         )
         for field in msgspec.structs.fields(kind)
@@ -354,6 +388,8 @@ def _expected(kind: Any) -> str:
     pattern = next((meta.pattern for meta in metas if meta.pattern is not None), None)
     if plain is Path:
         return "a path as text"
+    if plain == dict[str, str]:
+        return 'a table of name = "value" (elsewhere than in the file: name=value,name=value)'
     return PATTERNS[pattern] if pattern is not None else "text"
 
 
@@ -366,6 +402,14 @@ PATTERNS = {
     r"^(https?://[^/].+)?$": "an address, as http://127.0.0.1:8080",
 }
 """Pattern -> what it asks for, in words."""
+
+
+def _pairs(text: str) -> object:
+    """A table as flags and variables write it: ``name=value,name=value``; the text itself when it is none."""
+    pairs = [item.partition("=") for item in text.split(",") if item.strip()]
+    if not all(equals and name.strip() and value.strip() for name, equals, value in pairs):
+        return text
+    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def _decode(kind: type, value: object) -> object:

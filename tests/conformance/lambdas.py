@@ -7,7 +7,7 @@ import threading
 import time
 import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
 from urllib.parse import unquote
 
 PREFIX = "conf-"
@@ -48,11 +48,11 @@ class Lambda(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     @classmethod
-    def serve(cls, port: int) -> type[Self]:
-        """Answer on this port of the loopback interface, from now until the process ends."""
+    def serve(cls, port: int = 0) -> int:
+        """Answer on this port of the loopback interface (0: a free one), from now until the process ends; the port."""
         server = ThreadingHTTPServer(("127.0.0.1", port), cls)
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        return cls
+        return server.server_port
 
     def log_message(self, *_: Any) -> None:
         """Say nothing of requests."""

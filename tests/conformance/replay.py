@@ -37,6 +37,7 @@ Client: TypeAlias = Any
 CASES = Path(__file__).parent / "data" / "cases"
 REGION = "us-east-1"
 RECORDED_ACCOUNT = "000000000000"
+RECORDED_GATEWAY = "http://localhost:4566"
 ROLE_ARN = "arn:aws:iam::000000000000:role/conformance"
 CLIENTS = {"states": "stepfunctions", "eventbridge": "events", "cloudwatchlogs": "logs"}
 """What a case calls a service, where boto3 says otherwise."""
@@ -47,7 +48,7 @@ LONGEST_WAIT_SECONDS = 60
 SHORT_WAIT_SECONDS = 15
 
 
-def cases(tier: int = 1, filter_: str = "") -> list[Case]:
+def cases(tier: int = 3, filter_: str = "") -> list[Case]:
     """The recorded cases of this tier and those below, by id; those that only a person can replay are left out."""
     found = [json.loads(path.read_text()) for path in sorted(CASES.glob("*.json"))]
     return [
@@ -63,8 +64,11 @@ def is_alone(case: Case) -> bool:
 
 
 class Endpoint:
-    def __init__(self, url: str) -> None:
+    """``gateway``: where the API is that cases call as RECORDED_GATEWAY."""
+
+    def __init__(self, url: str, gateway: str | None = None) -> None:
         self._url = url
+        self.gateway = gateway or RECORDED_GATEWAY
         self._lock = threading.Lock()
         self._clients: dict[str, Client] = {}
 
@@ -238,6 +242,7 @@ class Run:
                 return [self._filled(value) for value in node]
             case str():
                 text = re.sub(r"<<([a-z]+[\w.-]*)>>", lambda found: str(self._value(found[1])), node)
+                text = text.replace(RECORDED_GATEWAY, self._endpoint.gateway)
                 return text.replace(RECORDED_ACCOUNT, self._endpoint.account)
             case _:
                 return node

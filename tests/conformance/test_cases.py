@@ -1,4 +1,4 @@
-"""The embedded engine answers as AWS did: every recorded case that needs Step Functions only.
+"""The embedded engine answers as AWS did: every recorded case, of Step Functions alone and with other services.
 
 What does not pass is listed in expected_failures.txt with its reason; what is listed must not pass, so that the list is true.
 """

@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "tracing": set(),
     "stepfunctions": {"metrics"},
     "engine": {"asl", "clock", "database", "stepfunctions"},
+    "integrations": {"engine"},
     "store": {"database", "model"},
     "manager": {"clock", "model", "stepfunctions", "store"},
     "api": {"clock", "definition_files", "manager", "metrics", "model", "stepfunctions"},

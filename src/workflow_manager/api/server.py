@@ -19,6 +19,7 @@ import uvicorn
 import uvloop
 
 from workflow_manager.api.app import Api, Receive, Send
+from workflow_manager.api.passthrough import signed_for_another
 from workflow_manager.api.protocol import protocol_with
 from workflow_manager.api.replies import Reply
 from workflow_manager.api.settings import ApiSettings
@@ -38,12 +39,17 @@ def run(main: Coroutine[Any, Any, T]) -> T:
         return runner.run(main)
 
 
-def dispatch(api: Api, wire: Application | None) -> Application:
-    """One application: ``POST /`` with ``X-Amz-Target`` is the Step Functions API's, all else is REST."""
+def dispatch(api: Api, wire: Application | None, others: Application | None = None) -> Application:
+    """One application: ``POST /`` with ``X-Amz-Target`` is the Step Functions API's, all else is REST.
+
+    ``others`` takes requests that are signed for other AWS services.
+    """
 
     async def application(scope: Any, receive: Receive, send: Send) -> None:
         chosen: Application = api
-        if (
+        if others is not None and scope["type"] == "http" and signed_for_another(scope):
+            chosen = others
+        elif (
             wire is not None
             and scope["type"] == "http"
             and scope["method"] == "POST"
@@ -75,6 +81,7 @@ _STOPPING = Reply(
 class Server:
     """Serves an ``Api``, and a wire application beside it, on one address. Port 0 is any that is free.
 
+    ``others``: who takes requests that are signed for other AWS services (passthrough.py).
     ``around`` makes an application that stands around both.
     """
 
@@ -82,6 +89,7 @@ class Server:
         self,
         api: Api,
         wire: Application | None = None,
+        others: Application | None = None,
         *,
         host: str = "127.0.0.1",
         port: int = 8080,
@@ -93,7 +101,7 @@ class Server:
         self._host = host
         self._wanted_port = port
         self._sockets: list[socket.socket] = []
-        application = dispatch(api, wire)
+        application = dispatch(api, wire, others)
         self._uvicorn = _Uvicorn(_configuration(around(application) if around else application, self._settings))
         self._serving: asyncio.Task[None] | None = None
 

@@ -78,6 +78,44 @@ OPTIMISED: dict[str, frozenset[str]] = {
 """Step Functions guide, "Integrating optimized services"."""
 
 
+_CALLBACKS = frozenset(["apigateway", "bedrock", "ecs", "eks", "events", "lambda", "sns", "sqs", "states"])
+"""Services whose actions may end in ``.waitForTaskToken`` (the same page); those of SDK integrations may, too."""
+
+_JOBS = frozenset(
+    f"{service}:{action}"
+    for service, actions in {
+        "athena": "startQueryExecution",
+        "batch": "submitJob",
+        "bedrock": "createModelCustomizationJob",
+        "codebuild": "startBuild startBuildBatch retryBuildBatch",
+        "databrew": "startJobRun",
+        "ecs": "runTask",
+        "eks": "runJob createCluster deleteCluster createNodegroup deleteNodegroup createAddon deleteAddon "
+        "createFargateProfile deleteFargateProfile",
+        "elasticmapreduce": "createCluster terminateCluster addStep",
+        "emr-containers": "deleteVirtualCluster startJobRun",
+        "emr-serverless": "createApplication startApplication stopApplication deleteApplication startJobRun cancelJobRun",
+        "glue": "startJobRun",
+        "mediaconvert": "createJob",
+        "sagemaker": "createTrainingJob createTransformJob createHyperParameterTuningJob createLabelingJob "
+        "createProcessingJob createAutoMLJob",
+        "states": "startExecution",
+    }.items()
+    for action in actions.split()
+)
+"""Actions that may end in ``.sync`` (the same page)."""
+
+
 def is_known_integration(resource: TaskResource) -> bool:
     """Say whether Step Functions has the integration. Of SDK integrations (``aws-sdk:``) any is taken to be there."""
-    return resource.service.startswith("aws-sdk:") or resource.action in OPTIMISED.get(resource.service, frozenset())
+    sdk = resource.service.startswith("aws-sdk:")
+    match resource.pattern:
+        case "waitForTaskToken":
+            offered = sdk or resource.service in _CALLBACKS
+        case "sync":
+            offered = f"{resource.service}:{resource.action}" in _JOBS
+        case "sync:2":
+            offered = resource.service == "states"
+        case _:
+            offered = True
+    return offered and (sdk or resource.action in OPTIMISED.get(resource.service, frozenset()))

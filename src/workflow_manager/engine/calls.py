@@ -11,16 +11,26 @@ from typing import Any
 import msgspec
 import structlog
 
-from workflow_manager.asl.program import TaskState
+from workflow_manager.asl.program import TaskResource, TaskState
+from workflow_manager.asl.resources import parse_resource
 from workflow_manager.database import Batch, Database, DatabaseUnavailable
 from workflow_manager.engine.activities import Activities
 from workflow_manager.engine.data import Data, text_of
 from workflow_manager.engine.express import NOT_SUPPORTED, Express
 from workflow_manager.engine.frames import Execution, TaskWait
-from workflow_manager.engine.integrations import Integration, IntegrationCall, IntegrationFailed
+from workflow_manager.engine.integrations import LAMBDA, Integration, IntegrationCall, IntegrationFailed, Jobs
 from workflow_manager.engine.machines import Machine, check_name
+from workflow_manager.engine.mocks import Attempts, Mocks, Return
 from workflow_manager.engine.runner import Runner
-from workflow_manager.engine.stimuli import Outcome, Stimulus, TaskCall, TaskFailed, TaskSubmitted, TaskSucceeded
+from workflow_manager.engine.stimuli import (
+    Outcome,
+    Stimulus,
+    TaskCall,
+    TaskFailed,
+    TaskStarted,
+    TaskSubmitted,
+    TaskSucceeded,
+)
 from workflow_manager.engine.versions import Versions
 from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.arns import Arns, parse
@@ -34,7 +44,9 @@ from workflow_manager.stepfunctions.errors import (
 NATIVE = frozenset({"activity", "states:startExecution"})
 """Tasks that run in the engine itself."""
 MAX_INVOCATIONS = 64
-"""How many integrations are called at once."""
+"""How many integrations are called at once, by default. Jobs that are being waited for do not count."""
+JOB_SECONDS = (0.5, 20.0)
+"""How long to wait before a job is looked at for the first time, and at most between two looks."""
 RETRY_SECONDS = 1.0
 """How long to wait before writing an answer again that the database refused."""
 
@@ -42,7 +54,7 @@ logger = structlog.get_logger(__name__)
 
 
 class Calls:
-    """``integrations``: service (``aws-sdk:sfn``, ...) -> who carries its calls out."""
+    """``integrations``: service (``aws-sdk:sfn``, ...) -> who carries its calls out. ``mocks``: answers of test cases."""
 
     def __init__(
         self,
@@ -53,6 +65,8 @@ class Calls:
         activities: Activities,
         integrations: Mapping[str, Integration],
         express: Express,
+        mocks: Mocks | None = None,
+        max_invocations: int = MAX_INVOCATIONS,
     ) -> None:
         self._database = database
         self._arns = arns
@@ -65,8 +79,10 @@ class Calls:
         """StartExecution, for Express executions; set by whoever has it (executions.py)."""
         self._query = database.query
         self._query_one = database.query_one
-        self._slots = asyncio.Semaphore(MAX_INVOCATIONS)
-        self._running: set[asyncio.Task[None]] = set()
+        self._mocks = mocks
+        self._slots = asyncio.Semaphore(max_invocations)
+        self._running: dict[tuple[int, int, int], asyncio.Task[None]] = {}  # by execution, frame and event
+        self._cancelling: set[asyncio.Task[None]] = set()
         runner.on_call = self.call
         runner.on_withdrawn = self.withdrawn
         runner.on_ended = self.ended
@@ -75,15 +91,26 @@ class Calls:
     # ------------------------------------------------------------------------------------------ in the batch
 
     def call(self, batch: Batch, execution: Execution, call: TaskCall) -> None:
-        if call.resource.kind == "activity":
+        mocked = self._mocked(execution, call)
+        if mocked is not None:
+            self._answer(batch, execution, call, mocked)
+        elif call.resource.kind == "activity":
             self._activities.schedule(batch, execution, call)
         elif call.resource.service == "states" and call.resource.action == "startExecution":
             self._start_nested(batch, execution, call)
         else:
             arguments = self._runner.payloads.kept(batch, call.arguments)
             batch.execute(
-                "INSERT OR REPLACE INTO invocation VALUES (?, ?, ?, ?, ?, ?)",
-                (execution.id, call.frame, call.scheduled_event, call.resource.arn, arguments, call.token),
+                "INSERT OR REPLACE INTO integration_call VALUES (?, ?, ?, ?, ?, ?, ?, NULL)",
+                (
+                    execution.id,
+                    call.frame,
+                    call.scheduled_event,
+                    call.resource.arn,
+                    arguments,
+                    call.token,
+                    call.role_arn,
+                ),
             )
             batch.after_commit(lambda: self._invoke(execution, call))
 
@@ -91,7 +118,16 @@ class Calls:
         if task.activity is not None:
             self._activities.withdraw(batch, execution.id, frame)
         else:
-            batch.execute("DELETE FROM invocation WHERE execution = ? AND frame = ?", (execution.id, frame))
+            rows = batch.execute(
+                "DELETE FROM integration_call WHERE execution = ? AND frame = ? "
+                "RETURNING event, resource, arguments, token, role_arn, submitted",
+                (execution.id, frame),
+            ).fetchall()
+            for event, resource, arguments, token, role_arn, submitted in rows:
+                call = TaskCall(
+                    frame, event, _resource(resource), self._runner.payloads.text(arguments), token, role_arn
+                )
+                self._cancel(batch, execution, call, submitted)
         if task.child is not None:
             child = self._execution_id(task.child)
             if child is not None:
@@ -191,21 +227,81 @@ class Calls:
 
     # ------------------------------------------------------------------------------------------ integrations
 
-    def _invoke(self, execution: Execution, call: TaskCall) -> None:
-        task = asyncio.get_running_loop().create_task(self._carry_out(execution, call))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+    def _invoke(self, execution: Execution, call: TaskCall, submitted: str | None = None) -> None:
+        key = execution.id, call.frame, call.scheduled_event
+        request = _request(execution, call)
+        task = asyncio.get_running_loop().create_task(self._carry_out(execution.id, call, request, submitted))
+        self._running[key] = task
+        task.add_done_callback(lambda _: self._running.pop(key, None))
 
-    async def _carry_out(self, execution: Execution, call: TaskCall) -> None:
-        """Call an integration and bring its answer back; again until the answer is on disk."""
-        stimulus = await self.invoke(execution, call)
+    async def _carry_out(
+        self, execution_id: int, call: TaskCall, request: IntegrationCall, submitted: str | None
+    ) -> None:
+        """Call an integration, wait for its job if it has one, and bring the answer back."""
+        frame, event, pattern = call.frame, call.scheduled_event, request.pattern
+        waits = pattern != "request_response"
+        integration = self._integrations[request.service]
+        if submitted is None:
+            async with self._slots:
+                came = await self._attempt(integration.invoke(request), call, submitting=waits)
+            stimulus: Stimulus | None = came
+            if isinstance(came, TaskSucceeded) and waits:
+                submitted = came.output
+                stimulus = TaskSubmitted(frame, event, submitted)
+            jobs = waits and pattern != "waitForTaskToken" and submitted is not None
+            await self._bring_back(execution_id, stimulus, submitted if jobs else None)
+            if not jobs:
+                return
+        assert isinstance(integration, Jobs)
+        assert submitted is not None
+        pause, longest = JOB_SECONDS
+        while True:
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, longest)
+            async with self._slots:
+                came = await self._attempt(integration.result(request, submitted), call)
+            if came is not None:
+                await self._bring_back(execution_id, came, None)
+                return
+
+    async def invoke(self, execution: Execution, call: TaskCall) -> Stimulus:
+        """Call an integration for an Express execution, which waits for nothing else; what came of it."""
+        if call.resource.service == "states" and call.resource.action == "startExecution":
+            return await self._start_for_express(call)
+        request = _request(execution, call)
+        async with self._slots:
+            stimulus = await self._attempt(self._integrations[request.service].invoke(request), call)
+        assert stimulus is not None
+        return stimulus
+
+    async def _attempt(
+        self, work: Awaitable[Any], call: TaskCall, *, submitting: bool = False
+    ) -> TaskSucceeded | TaskFailed | None:
+        """What a call of an integration comes to; None when it answers None."""
+        try:
+            output = await work
+        except IntegrationFailed as failure:
+            return TaskFailed(call.frame, call.scheduled_event, failure.error, failure.cause, submitting)
+        except Exception:
+            logger.exception("an integration failed unexpectedly", resource=call.resource.arn)
+            return TaskFailed(
+                call.frame, call.scheduled_event, "States.TaskFailed", "The integration failed", submitting
+            )
+        return TaskSucceeded(call.frame, call.scheduled_event, output) if output is not None else None
+
+    async def _bring_back(self, execution_id: int, stimulus: Any, submitted: str | None) -> None:
+        """Take the answer; again until it is on disk. With ``submitted``, the call is still needed, to wait for its job."""
 
         def write(batch: Batch) -> None:
-            batch.execute(
-                "DELETE FROM invocation WHERE execution = ? AND frame = ? AND event = ?",  # it may have been retried since
-                (execution.id, call.frame, call.scheduled_event),
-            )
-            self._runner.take(batch, execution.id, stimulus)
+            this = (execution_id, stimulus.frame, stimulus.scheduled_event)  # it may have been retried since
+            if submitted is None:
+                batch.execute("DELETE FROM integration_call WHERE execution = ? AND frame = ? AND event = ?", this)
+            else:
+                batch.execute(
+                    "UPDATE integration_call SET submitted = ? WHERE execution = ? AND frame = ? AND event = ?",
+                    (submitted, *this),
+                )
+            self._runner.take(batch, execution_id, stimulus)
 
         while True:
             try:
@@ -217,53 +313,104 @@ class Calls:
             else:
                 return
 
-    async def invoke(self, execution: Execution, call: TaskCall) -> Stimulus:
-        """Call an integration; what came of it."""
-        resource = call.resource
-        if resource.service == "states" and resource.action == "startExecution":
-            return await self._start_for_express(call)
-        async with self._slots:
-            stimulus: Stimulus
-            try:
-                output = await self._integrations[resource.service].invoke(
-                    IntegrationCall(
-                        execution_arn=execution.arn,
-                        resource=resource.arn,
-                        action=resource.action,
-                        pattern=resource.pattern,
-                        arguments=call.arguments,
-                        task_token=call.token,
-                    )
-                )
-                waits = resource.pattern == "waitForTaskToken"
-                stimulus = (
-                    TaskSubmitted(call.frame, call.scheduled_event, output)
-                    if waits
-                    else TaskSucceeded(call.frame, call.scheduled_event, output)
-                )
-            except IntegrationFailed as failure:
-                stimulus = TaskFailed(call.frame, call.scheduled_event, failure.error, failure.cause)
-            except Exception:
-                logger.exception("an integration failed unexpectedly", resource=resource.arn, execution=execution.arn)
-                stimulus = TaskFailed(call.frame, call.scheduled_event, "States.TaskFailed", "The integration failed")
-        return stimulus
+    def _cancel(self, batch: Batch, execution: Execution, call: TaskCall, submitted: str | None) -> None:
+        """After the commit: stop a call that nobody waits for any more, and the job that it began."""
+        request = _request(execution, call)
+
+        def stop() -> None:
+            running = self._running.get((execution.id, call.frame, call.scheduled_event))
+            if running is not None:
+                running.cancel()
+            integration = self._integrations.get(request.service)
+            if submitted is not None and isinstance(integration, Jobs):
+                task = asyncio.get_running_loop().create_task(_give_up(integration, request, submitted))
+                self._cancelling.add(task)
+                task.add_done_callback(self._cancelling.discard)
+
+        batch.after_commit(stop)
 
     def open(self) -> None:
-        """Call again what was being called when the process ended."""
-        rows = self._query("SELECT execution, frame, event, arguments, token FROM invocation")
-        for execution_id, frame, event, arguments, token in rows:
+        """Call again what was being called when the process ended; go on waiting for the jobs that were begun."""
+        rows = self._query(
+            "SELECT execution, frame, event, resource, arguments, token, role_arn, submitted FROM integration_call"
+        )
+        for execution_id, frame, event, resource, arguments, token, role_arn, submitted in rows:
             execution = self._runner.live.get(execution_id)
-            at = execution.frames.get(frame) if execution is not None else None
-            if execution is None or at is None:
+            if execution is None or frame not in execution.frames:
                 continue
-            state: Any = self._runner.program(execution.definition).graphs[at.graph].states[at.state]
-            call = TaskCall(frame, event, state.resource, self._runner.payloads.text(arguments), token)
-            self._invoke(execution, call)
+            call = TaskCall(frame, event, _resource(resource), self._runner.payloads.text(arguments), token, role_arn)
+            if _request(execution, call).service in self._integrations:
+                self._invoke(execution, call, submitted)
+            else:
+                logger.warning(
+                    "a task waits for an integration that is not configured any more",
+                    resource=resource,
+                    execution=execution.arn,
+                )
 
     async def close(self) -> None:
-        for task in self._running:
+        tasks = [*self._running.values(), *self._cancelling]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # ------------------------------------------------------------------------------------------ mocks
+
+    def _mocked(self, execution: Execution, call: TaskCall) -> Attempts | None:
+        """The responses that the execution's test case has for the state, if it has one."""
+        if self._mocks is None:
+            return None
+        row = self._query_one("SELECT test_case FROM mocked WHERE execution = ?", (execution.id,))
+        if row is None:
+            return None
+        case = self._mocks.test_case(parse(execution.machine_arn, "stateMachine").name, row[0])
+        return case.get(execution.frames[call.frame].state) if case is not None else None
+
+    def _answer(self, batch: Batch, execution: Execution, call: TaskCall, mocked: Attempts) -> None:
+        """Have a task answered by its mock, as if it had been carried out at once."""
+        frame, event, attempt = call.frame, call.scheduled_event, execution.frames[call.frame].retry_count
+        response = mocked.response(attempt)
+        if call.resource.kind == "activity":
+            self._runner.take(batch, execution.id, TaskStarted(frame, event))
+        elif call.resource.pattern != "request_response" and isinstance(response, Return):
+            self._runner.take(batch, execution.id, TaskSubmitted(frame, event, response.output))
+        stimulus: Stimulus
+        if isinstance(response, Return):
+            stimulus = TaskSucceeded(frame, event, response.output)
+        elif response is not None:
+            stimulus = TaskFailed(frame, event, response.error, response.cause)
+        else:
+            cause = f"The mocked response '{mocked.name}' says nothing of attempt {attempt}; add it to MockedResponses"
+            stimulus = TaskFailed(frame, event, "States.Runtime", cause)
+        self._runner.take(batch, execution.id, stimulus)
+
+
+def _resource(arn: str) -> TaskResource:
+    parsed = parse_resource(arn)
+    assert parsed is not None  # a Program had it
+    return parsed
+
+
+def _request(execution: Execution, call: TaskCall) -> IntegrationCall:
+    resource = call.resource
+    return IntegrationCall(
+        execution_arn=execution.arn,
+        state_machine_arn=execution.machine_arn,
+        resource=resource.arn,
+        service=resource.service or LAMBDA,
+        action=resource.action,
+        pattern=resource.pattern,
+        arguments=call.arguments,
+        task_token=call.token,
+        role_arn=call.role_arn,
+    )
+
+
+async def _give_up(integration: Jobs, request: IntegrationCall, submitted: str) -> None:
+    try:
+        await integration.cancel(request, submitted)
+    except Exception as error:  # noqa: BLE001 - the execution has gone on; only a person can do more
+        logger.warning("a job could not be stopped", resource=request.resource, reason=str(error))
 
 
 def _nested_arguments(arguments: Any) -> tuple[str, str, Data]:
@@ -306,7 +453,8 @@ def _nested_failure(call: TaskCall, error: StepFunctionsError) -> TaskFailed:
         f"{error.message} (Service: AWSStepFunctions; Status Code: 400; Error Code: {error.code}; "
         f"Request ID: {uuid.uuid4()}; Proxy: null)"
     )
-    return TaskFailed(call.frame, call.scheduled_event, f"StepFunctions.{error.code}Exception", cause)
+    submitting = call.resource.pattern != "request_response"
+    return TaskFailed(call.frame, call.scheduled_event, f"StepFunctions.{error.code}Exception", cause, submitting)
 
 
 def _started(arn: str, start: float, request_id: str) -> dict[str, Any]:

@@ -140,6 +140,8 @@ def failed(draft: Draft, child: Frame, error: str | None, cause: str | None) -> 
             return
         if children.tolerated_count is not None or children.tolerated_percentage is not None:
             error, cause = TOLERANCE_EXCEEDED, "The specified tolerated failure threshold was exceeded"
+    elif isinstance(draft.state(child), TaskState):
+        draft.emit(failing, ABORTED[TaskState])  # of the Task that failed itself (recorded from AWS)
     child.phase = Phase.FAILED
     abandon(draft, parent, failing)
     parent.last_event = failing

@@ -178,7 +178,7 @@ class Draft:
         item = self.item(frame)
         if item is not None:
             context["Map"] = {"Item": item}
-        if frame.task is not None:
+        if frame.task is not None and _waits(self.state(frame)):
             context["Task"] = {"Token": self.token(frame)}
         return context
 
@@ -209,3 +209,8 @@ def entered(name: str, data: Data) -> dict[str, Any]:
 def iso(seconds: float) -> str:
     """A time as the context object writes it: UTC, milliseconds, Z."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def _waits(state: State) -> bool:
+    """Only when a Task waits for more than its call has the context object a Task (recorded from AWS)."""
+    return isinstance(state, TaskState) and state.resource.pattern != "request_response"

@@ -13,6 +13,7 @@ from workflow_manager.database import Batch, Database
 from workflow_manager.engine.data import Data
 from workflow_manager.engine.express import NOT_SUPPORTED, Express
 from workflow_manager.engine.machines import Machines, check_name
+from workflow_manager.engine.mocks import Mocks
 from workflow_manager.engine.pages import page_of, page_token
 from workflow_manager.engine.runner import Runner
 from workflow_manager.engine.schema import SHIFT
@@ -38,7 +39,14 @@ _json = msgspec.json.Decoder().decode
 
 class Executions:
     def __init__(
-        self, database: Database, arns: Arns, runner: Runner, machines: Machines, versions: Versions, express: Express
+        self,
+        database: Database,
+        arns: Arns,
+        runner: Runner,
+        machines: Machines,
+        versions: Versions,
+        express: Express,
+        mocks: Mocks | None = None,
     ) -> None:
         self._database = database
         self._arns = arns
@@ -46,6 +54,7 @@ class Executions:
         self._machines = machines
         self._versions = versions
         self._express = express
+        self._mocks = mocks
 
     # ------------------------------------------------------------------------------------------ starting
 
@@ -54,19 +63,44 @@ class Executions:
         check_name(name)
         text = request.input if request.input is not None else "{}"
         data = Data(parse_input(text, self._runner.limits.payload_bytes), text)
-        machine_arn, trace = request.state_machine_arn, request.trace_header
+        (machine_arn, test_case), trace = self._test_case(request.state_machine_arn), request.trace_header
         machine, _, _ = self._versions.resolve(machine_arn)  # so that a batch is not troubled with what is not there
         if machine.type == "EXPRESS":
+            if test_case is not None:
+                raise ValidationException("Test cases are for executions of STANDARD state machines")
             run = self._express.prepare(machine, name, data)
             self._express.begin(run)
             return t.StartExecutionOutput(execution_arn=run.execution.arn, start_date=run.execution.start_date)
 
         def write(batch: Batch) -> tuple[str, float]:
             machine, version, alias = self._versions.resolve(machine_arn)
-            return self._runner.start(batch, machine, name, data, trace, qualifier=(version, alias))
+            execution_id = self._runner.next_execution
+            if test_case is not None:
+                batch.execute("INSERT OR REPLACE INTO mocked VALUES (?, ?)", (execution_id, test_case))
+            answer = self._runner.start(batch, machine, name, data, trace, qualifier=(version, alias))
+            if test_case is not None and self._runner.next_execution == execution_id:  # it was there already
+                batch.execute("DELETE FROM mocked WHERE execution = ?", (execution_id,))
+            return answer
 
         arn, start = await self._database.submit(write)
         return t.StartExecutionOutput(execution_arn=arn, start_date=start)
+
+    def _test_case(self, arn: str) -> tuple[str, str | None]:
+        """The state machine's ARN, and the test case that may follow it after a #. Raises ValidationException."""
+        machine_arn, chosen, name = arn.partition("#")
+        if not chosen:
+            return arn, None
+        if self._mocks is None:
+            raise ValidationException(
+                f"'#{name}' names a test case, but there is no mock configuration; set WFM_MOCK_CONFIG to its file"
+            )
+        machine = parse(machine_arn, "stateMachine").name
+        if self._mocks.test_case(machine, name) is None:
+            raise ValidationException(
+                f"The mock configuration has no test case '{name}' for the state machine '{machine}': "
+                f"there is nothing at /StateMachines/{machine}/TestCases/{name}"
+            )
+        return machine_arn, name
 
     async def start_sync(self, request: t.StartSyncExecutionInput) -> t.StartSyncExecutionOutput:
         name = request.name if request.name is not None else str(uuid.uuid4())

@@ -1,26 +1,36 @@
 """Integrations: tasks that something outside the engine carries out.
 
 Called after the commit that scheduled them, at least once (again after a crash), and never by the writer itself. What they
-answer comes back as a stimulus.
+answer comes back as a stimulus. A call that nobody waits for any more (its task timed out, its execution was stopped) is
+cancelled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Protocol
+from collections.abc import Collection, Iterator, Mapping
+from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
+LAMBDA = "lambda"
+"""The integration that also carries out Tasks whose Resource is a function's ARN; their ``action`` is empty."""
+
 
 class IntegrationCall(Struct, frozen=True, kw_only=True):
-    """What a Task asks for: its resource (an ARN), arguments as JSON text, and a token for who answers later."""
+    """What a Task asks for: its resource (an ARN), arguments as JSON text, and a token for who answers later.
+
+    ``role_arn``: the role of the state's Credentials, to be assumed for the call.
+    """
 
     execution_arn: str
+    state_machine_arn: str = ""
     resource: str
+    service: str = ""
     action: str
     pattern: str
     arguments: str
     task_token: str
+    role_arn: str | None = None
 
 
 class IntegrationFailed(Exception):
@@ -33,10 +43,51 @@ class IntegrationFailed(Exception):
 
 
 class Integration(Protocol):
-    """One service. ``actions``: those that can be called, as Resources spell them."""
+    """One service. ``actions``: those that can be called, as Resources spell them; those that run jobs end in ``.sync``."""
 
     actions: Collection[str]
 
     async def invoke(self, call: IntegrationCall, /) -> str:
         """Carry the call out; answer its result as JSON text. Raises IntegrationFailed."""
         ...
+
+
+@runtime_checkable
+class Jobs(Protocol):
+    """What an Integration is besides, when it has actions that end in ``.sync``."""
+
+    async def result(self, call: IntegrationCall, submitted: str, /) -> str | None:
+        """The result of the job that ``invoke`` answered ``submitted`` for; None while it runs.
+
+        Raises IntegrationFailed when the job failed, or will never be heard of again.
+        """
+        ...
+
+    async def cancel(self, call: IntegrationCall, submitted: str, /) -> None:
+        """Stop the job, as far as its service can: nobody waits for it any more."""
+        ...
+
+
+class Offered(Collection[str]):
+    """The tasks that an engine executes, as asl/support.py asks for them: ``native`` ones, and those of integrations.
+
+    An integration is asked for its actions only when one of them is asked for: there may be hundreds.
+    """
+
+    def __init__(self, native: Collection[str], integrations: Mapping[str, Integration]) -> None:
+        self._native = native
+        self._integrations = integrations
+
+    def __contains__(self, name: object) -> bool:
+        if name in self._native or (name == LAMBDA and LAMBDA in self._integrations):
+            return True
+        service, colon, action = str(name).rpartition(":")
+        integration = self._integrations.get(service) if colon else None
+        return integration is not None and action in integration.actions
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._native
+        yield from self._integrations
+
+    def __len__(self) -> int:
+        return len(self._native) + len(self._integrations)

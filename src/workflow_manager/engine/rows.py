@@ -145,7 +145,7 @@ class LiveExecutions:
         batch.execute("DELETE FROM aside WHERE key >= ? AND key < ?", (first, beyond))
         batch.execute("DELETE FROM timer WHERE execution = ?", (execution_id,))
         batch.execute("DELETE FROM activity_task WHERE execution = ?", (execution_id,))
-        batch.execute("DELETE FROM invocation WHERE execution = ?", (execution_id,))
+        batch.execute("DELETE FROM integration_call WHERE execution = ?", (execution_id,))
 
 
 class MachineNames:

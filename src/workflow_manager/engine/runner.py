@@ -235,9 +235,9 @@ class Runner:
     def _apply(
         self, batch: Batch, execution: Execution, effects: Effects, *, tracked: bool | None = None, fresh: bool = False
     ) -> None:
-        self.live.write(batch, execution, effects, fresh=fresh)
-        for frame_id, task in effects.withdrawn:
+        for frame_id, task in effects.withdrawn:  # before their rows go with the execution's
             self.on_withdrawn(batch, execution, frame_id, task)
+        self.live.write(batch, execution, effects, fresh=fresh)
         for call in effects.calls:
             self.on_call(batch, execution, call)
         outcome = effects.outcome

@@ -53,9 +53,11 @@ CREATE TABLE IF NOT EXISTS activity_task (
     state INTEGER NOT NULL, seq INTEGER NOT NULL, input TEXT NOT NULL, token TEXT NOT NULL,
     PRIMARY KEY (execution, frame)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS activity_task_queue ON activity_task (activity, seq) WHERE state < 2;
-CREATE TABLE IF NOT EXISTS invocation (
+CREATE TABLE IF NOT EXISTS integration_call (
     execution INTEGER NOT NULL, frame INTEGER NOT NULL, event INTEGER NOT NULL, resource TEXT NOT NULL,
-    arguments TEXT NOT NULL, token TEXT NOT NULL, PRIMARY KEY (execution, frame)) WITHOUT ROWID;
+    arguments TEXT NOT NULL, token TEXT NOT NULL, role_arn TEXT, submitted TEXT, PRIMARY KEY (execution, frame)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS mocked (
+    execution INTEGER PRIMARY KEY, test_case TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS outbox (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL);
 """

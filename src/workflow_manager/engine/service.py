@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, TypeVar
+from collections import ChainMap
+from collections.abc import Callable, Collection, Coroutine, Mapping
+from typing import Any, TypeVar, cast
 
 import msgspec
 import structlog
 
+from workflow_manager.asl.support import Everything
 from workflow_manager.clock import Clock, SystemClock
 from workflow_manager.database import Batch, Database, DatabaseUnavailable
 from workflow_manager.engine.activities import Activities
-from workflow_manager.engine.calls import NATIVE, Calls
+from workflow_manager.engine.calls import MAX_INVOCATIONS, NATIVE, Calls
 from workflow_manager.engine.draft import Limits
 from workflow_manager.engine.executions import Executions
 from workflow_manager.engine.express import Express
-from workflow_manager.engine.integrations import Integration
+from workflow_manager.engine.integrations import Integration, Offered
 from workflow_manager.engine.logs import Destination
 from workflow_manager.engine.machines import Machines
+from workflow_manager.engine.mocks import Mocks
 from workflow_manager.engine.own_api import SERVICE, OwnApi
 from workflow_manager.engine.qualified import QualifiedExecutions
 from workflow_manager.engine.rows import MachineNames
@@ -63,7 +66,9 @@ def _lacking(operation: str) -> UnknownOperationException:
 class EmbeddedStepFunctions:
     """A StepFunctions and its ExecutionChanges, over a Database. ``start`` before use, ``close`` after.
 
-    ``integrations`` carry out Tasks of further services (integrations.py). ``limits`` are AWS's by default.
+    ``integrations`` carry out Tasks of further services (integrations.py), ``max_invocations`` at once. ``mocks`` are what
+    Tasks answer in test cases (mocks.py); with them every definition is accepted, since anything may be mocked.
+    ``limits`` are AWS's by default.
     ``log_destination``: where execution logs go besides the structured log (logs.py).
     """
 
@@ -75,6 +80,8 @@ class EmbeddedStepFunctions:
         clock: Clock | None = None,
         limits: Limits | None = None,
         integrations: Mapping[str, Integration] | None = None,
+        mocks: Mocks | None = None,
+        max_invocations: int = MAX_INVOCATIONS,
         long_poll_seconds: float = 60.0,
         log_destination: Destination | None = None,
     ) -> None:
@@ -87,15 +94,27 @@ class EmbeddedStepFunctions:
         self._runner = Runner(database, names, clock, limits or Limits(), arns.region)
         self._runner.log_destination = log_destination
         own: dict[str, Integration] = {SERVICE: OwnApi(self)}
-        integrations = own | dict(integrations or {})
-        services = NATIVE | {f"{name}:{action}" for name, each in integrations.items() for action in each.actions}
+        integrations = ChainMap(own, cast("dict[str, Integration]", integrations or {}))
+        services: Collection[str] = Everything() if mocks is not None else Offered(NATIVE, integrations)
         self._machines = Machines(database, arns, self._runner, services)
         self._versions = Versions(database, arns, self._runner, self._machines)
         self._machines.publish = self._versions.publish_in
         self._express = Express(self._runner)
-        self._executions = Executions(database, arns, self._runner, self._machines, self._versions, self._express)
+        self._executions = Executions(
+            database, arns, self._runner, self._machines, self._versions, self._express, mocks
+        )
         self._activities = Activities(database, arns, self._runner, long_poll_seconds)
-        self._calls = Calls(database, arns, self._runner, self._versions, self._activities, integrations, self._express)
+        self._calls = Calls(
+            database,
+            arns,
+            self._runner,
+            self._versions,
+            self._activities,
+            integrations,
+            self._express,
+            mocks,
+            max_invocations,
+        )
         self._calls.start = self._executions.start
         self._listeners: list[Listener] = []
         self._background: list[asyncio.Task[None]] = []

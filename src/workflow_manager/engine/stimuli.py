@@ -112,13 +112,17 @@ Stimulus: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class TaskCall:
-    """A task to carry out after the step: hand it to an activity's pollers, or call an integration."""
+    """A task to carry out after the step: hand it to an activity's pollers, or call an integration.
+
+    ``role_arn``: the role that the state's Credentials name.
+    """
 
     frame: int
     scheduled_event: int
     resource: TaskResource
     arguments: str
     token: str
+    role_arn: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,10 @@ def schedule(draft: Draft, frame: Frame, state: TaskState) -> None:
         frame.task.activity = resource.arn
     else:
         _begin(draft, frame, resource, None)
-    draft.effects.calls.append(TaskCall(frame.id, frame.task.scheduled_event, resource, data.text, draft.token(frame)))
+    role_arn = credentials.get("RoleArn") if credentials is not None else None
+    draft.effects.calls.append(
+        TaskCall(frame.id, frame.task.scheduled_event, resource, data.text, draft.token(frame), role_arn)
+    )
 
 
 def _needs_env(state: TaskState) -> bool:

@@ -73,7 +73,7 @@ def test_a_wait_takes_its_time(wait: dict[str, Any], value: dict[str, Any], seco
         pytest.param("Custom", True, id="States.ALL catches any error"),
         pytest.param("States.Timeout", True, id="also a timeout"),
         pytest.param("States.Runtime", False, id="but not States.Runtime"),
-        pytest.param("States.DataLimitExceeded", False, id="nor States.DataLimitExceeded"),
+        pytest.param("States.DataLimitExceeded", True, id="States.DataLimitExceeded, too (recorded from AWS)"),
     ],
 )
 def test_what_states_all_catches(error: str, caught: bool) -> None:

@@ -89,6 +89,7 @@ def test_one_branch_s_failure_aborts_whatever_the_others_do() -> None:
 
     assert [(previous - before, kind) for _, previous, kind in events(run, before)] == [
         (failing.scheduled_event - before, "ActivityFailed"),
+        (1, "TaskStateAborted"),  # the one that failed
         (1, "WaitStateAborted"),
         (1, "TaskStateAborted"),
         (1, "TaskStateAborted"),  # in the Map
@@ -96,8 +97,8 @@ def test_one_branch_s_failure_aborts_whatever_the_others_do() -> None:
         (1, "MapStateAborted"),
         (1, "TaskStateAborted"),  # whose retry was waited for
         (1, "ParallelStateFailed"),
-        (8, "ParallelStateExited"),
-        (9, "WaitStateEntered"),
+        (9, "ParallelStateExited"),
+        (10, "WaitStateEntered"),
     ]
     assert [wait.child for _, wait in effects.withdrawn if wait.child] == ["arn:child"]
     assert len(effects.withdrawn) == 2, "two tasks were waited for besides the one that failed"

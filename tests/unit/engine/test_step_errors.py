@@ -47,9 +47,9 @@ MATCHES = [
     pytest.param(["States.Timeout"], "Custom", False, id="States.Timeout matches nothing else"),
     pytest.param(["States.Timeout"], "States.HeartbeatTimeout", True, id="a missed heartbeat is a timeout"),
     pytest.param(["States.HeartbeatTimeout"], "States.Timeout", False, id="but not the other way round"),
-    pytest.param(["States.ALL"], "States.DataLimitExceeded", False, id="States.ALL leaves out DataLimitExceeded"),
-    pytest.param(["States.TaskFailed"], "States.DataLimitExceeded", False, id="and so does States.TaskFailed"),
-    pytest.param(["States.DataLimitExceeded"], "States.DataLimitExceeded", True, id="which has to be named"),
+    pytest.param(["States.ALL"], "States.DataLimitExceeded", True, id="States.ALL takes DataLimitExceeded, too"),
+    pytest.param(["States.TaskFailed"], "States.DataLimitExceeded", True, id="and so does States.TaskFailed"),
+    pytest.param(["States.DataLimitExceeded"], "States.DataLimitExceeded", True, id="and it can be named"),
     pytest.param(["States.ALL"], "States.Runtime", False, id="States.ALL leaves out States.Runtime"),
     pytest.param(["States.TaskFailed"], "States.Runtime", False, id="and so does States.TaskFailed here"),
 ]
