@@ -26,7 +26,9 @@ CARGO_VERSION = (1, 88)
 FEATURES = "native-sqlite,http-server,cli"
 PROFILE = {"CARGO_PROFILE_RELEASE_LTO": "off", "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "16"}
 """Two minutes of building instead of five; the program is fast enough."""
-READY_SECONDS = 20.0
+READY_SECONDS = 60.0
+GUARD = '"$@" & served=$!; cat > /dev/null; kill $served; wait $served'
+"""Serves for as long as its standard input is open: it ends with whoever started it, however that ends."""
 
 
 class CannotBuild(Exception):
@@ -91,13 +93,14 @@ def running(*, database: Path | None = None) -> Iterator[str]:
     command = [str(build()), "serve", "--port", str(port), "--log", "quiet"]
     if database is not None:
         command += ["--db-path", str(database)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(["sh", "-c", GUARD, "sh", *command], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     try:
         _wait_for(url, process)
         yield url
     finally:
-        process.terminate()
+        assert process.stdin is not None
+        process.stdin.close()
         process.wait()
 
 

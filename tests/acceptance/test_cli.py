@@ -93,7 +93,7 @@ def server(
         server = ServerProcess(data)
     else:
         store = ["--store", "dynamodb", "--dynamodb-endpoint-url", dynamodb_url, "--dynamodb-prefix", new_prefix()]
-        environment = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+        environment = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
         subprocess.run([WFM, "init-store", *store], env=os.environ | environment, check=True, stdout=subprocess.DEVNULL)
         server = ServerProcess(data, *store, environment=environment)
     with server as running:

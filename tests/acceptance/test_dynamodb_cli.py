@@ -13,6 +13,7 @@ from server_process import WFM, ServerProcess, free_port
 pytestmark = pytest.mark.acceptance
 
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+REGION = {"AWS_REGION": "us-east-1"}
 
 
 def wfm(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -47,24 +48,36 @@ def test_tables_are_made_and_a_server_starts_on_them(dynamodb_url: str, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("flags", "environment", "message"),
+    ("flags", "environment", "code", "message"),
     [
         pytest.param(
             ["--dynamodb-endpoint-url", "http://127.0.0.1:9"],
-            KEYS,
+            KEYS | REGION,
+            1,
             "DynamoDB could not be reached: ",
             id="nobody there",
         ),
-        pytest.param([], {}, "DynamoDB cannot be called: Unable to locate credentials; set AWS_", id="no credentials"),
         pytest.param(
-            [], {"AWS_PROFILE": "none"}, "DynamoDB cannot be called: The config profile", id="no such profile"
+            [], REGION, 1, "DynamoDB cannot be called: Unable to locate credentials; set AWS_", id="no credentials"
+        ),
+        pytest.param(
+            [], KEYS, 1, "DynamoDB cannot be called: You must specify a region; name one with --region", id="no region"
+        ),
+        pytest.param(
+            [],
+            REGION | {"AWS_PROFILE": "none"},
+            2,
+            "AWS's configuration cannot be used: The config",
+            id="no such profile",
         ),
     ],
 )
-def test_what_is_missing_is_one_sentence(flags: list[str], environment: dict[str, str], message: str) -> None:
+def test_what_is_missing_is_one_sentence(
+    flags: list[str], environment: dict[str, str], code: int, message: str
+) -> None:
     done = wfm("init-store", "--store", "dynamodb", *flags, environment=environment)
 
-    assert done.returncode == 1
+    assert done.returncode == code
     assert done.stderr.startswith(f"wfm: {message}")
     assert done.stderr.count("\n") == 1
 

@@ -15,6 +15,9 @@ NOTIFIED_SECONDS = 15.0
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 2.0
 
+ENDS = frozenset({"ExecutionAborted", "ExecutionFailed", "ExecutionSucceeded", "ExecutionTimedOut"})
+"""Events that a final status follows."""
+
 
 async def follow(
     read: Callable[[], Awaitable[Workflow]],
@@ -32,12 +35,12 @@ async def follow(
     """
     workflow = await read()
     yield workflow
-    last_event_id, pause = after_event_id, FIRST_PAUSE_SECONDS
+    last_event_id, pause, over = after_event_id, FIRST_PAUSE_SECONDS, False
     while True:
         current = workflow if workflow.status.final else await read()
         events = await executions.events(current, after_event_id=last_event_id)
         for event in events:
-            last_event_id = event.id
+            last_event_id, over = event.id, event.type in ENDS
             yield event
         if current.status is not workflow.status:
             yield current
@@ -45,7 +48,7 @@ async def follow(
         workflow = current
         if workflow.status.final or not wait:
             return
-        if changes is None:
+        if changes is None or over:  # over: the store has yet to be told, and no notification will come of that
             pause = FIRST_PAUSE_SECONDS if news else min(2 * pause, LONGEST_PAUSE_SECONDS)
             await sleep(pause)
             continue

@@ -84,6 +84,10 @@ class DynamoCalls:
         try:
             session = session or boto3.Session(profile_name=profile, region_name=region)
             self.client: DynamoDBClient = session.client("dynamodb", endpoint_url=endpoint_url, config=config)
+        except exceptions.NoRegionError:
+            raise StorageUnavailable(
+                "DynamoDB cannot be called: You must specify a region; name one with --region or AWS_REGION"
+            ) from None
         except (exceptions.BotoCoreError, ValueError) as error:
             raise StorageUnavailable(f"DynamoDB cannot be called: {error}") from None
         self._threads = ThreadPoolExecutor(threads, "dynamodb")

@@ -80,7 +80,7 @@ class World:
 
     async def ended(self, workflow: Workflow) -> Workflow:
         """Wait for the workflow to end."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             async for item in self.manager.follow(workflow.id):
                 if isinstance(item, Workflow):
                     workflow = item
@@ -91,7 +91,7 @@ class World:
 
     async def task(self, activity: str = "ns--echo", worker: str = "worker") -> tuple[str, Any]:
         """Take the next task of an activity: its token and its input."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             answer = await self.engine.get_activity_task(
                 t.GetActivityTaskInput(activity_arn=ARNS.activity(activity), worker_name=worker)
             )
@@ -112,7 +112,7 @@ class World:
 
     async def stored(self, workflow: Workflow, *, until: Callable[[Workflow], bool]) -> Workflow:
         """The workflow as it is in the store, once status changes have made it so: nothing here reads it anew."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not until(found := await self.store.workflow(workflow.id)):  # noqa: ASYNC110 - a store tells nobody
                 await asyncio.sleep(0.001)
         return found

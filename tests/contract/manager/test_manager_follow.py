@@ -35,7 +35,7 @@ async def collect(world: World, workflow: Workflow, items: Items) -> None:
 
 
 async def reached(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 - any condition will do
             await asyncio.sleep(0.001)
 
