@@ -28,6 +28,7 @@ serve: install ## Start the server on 127.0.0.1:8080 with its data in ./wfm-data
 	@$(BIN)/wfm serve
 
 test: dev ## Prepare what the checks need and run all of them
+	@$(BIN)/python tools/local_dynamodb.py >/dev/null
 	@$(MAKE) --no-print-directory check
 
 check: ## Lint, types and tests, without installing anything

@@ -31,6 +31,7 @@ from workflow_manager.database import Database, DataFolderInUse
 from workflow_manager.engine import EmbeddedStepFunctions
 from workflow_manager.engine.draft import Limits
 from workflow_manager.manager import ManagerSettings, SweepSettings, WorkflowManager
+from workflow_manager.model.errors import StorageUnavailable
 from workflow_manager.settings import Settings, SettingsError, reason
 from workflow_manager.stepfunctions.arns import Arns
 from workflow_manager.stepfunctions.queue import (
@@ -48,6 +49,7 @@ from workflow_manager.tracing import CannotTrace, tracing
 
 if TYPE_CHECKING:
     from workflow_manager.engine.cloudwatch import CloudWatchLogs
+    from workflow_manager.store.dynamodb_calls import DynamoCalls
     from workflow_manager.tracing.spans import Tracing
 
 log = structlog.get_logger("workflow_manager.composition")
@@ -117,7 +119,7 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
             folder = settings.data
         database = _open(folder)
         stack.push_async_callback(database.close)
-        store: Store = MemoryStore() if settings.store == "memory" else SqliteStore(database)
+        store = await _store(settings, database)
         stack.push_async_callback(store.close)
 
         logs = _cloudwatch_logs(settings) if settings.cloudwatch_logs == "on" else None
@@ -234,6 +236,46 @@ def _cloudwatch_logs(settings: Settings) -> CloudWatchLogs:
         return CloudWatchLogs(boto3.client("logs", region_name=settings.region))
     except (BotoCoreError, ValueError) as error:
         raise SettingsError(f"cloudwatch_logs is on, but no client can be made: {error}") from None
+
+
+async def _store(settings: Settings, database: Database) -> Store:
+    """The store that the settings name. Raises CannotServe, SettingsError."""
+    if settings.store == "memory":
+        return MemoryStore()
+    if settings.store == "dynamodb":
+        return await _dynamodb(settings)
+    return SqliteStore(database)
+
+
+async def _dynamodb(settings: Settings) -> Store:
+    """Raises CannotServe if DynamoDB cannot be used or its tables are not there."""
+    from workflow_manager.store.dynamodb import DynamoStore
+    from workflow_manager.store.dynamodb_tables import check_tables
+
+    try:
+        calls = dynamodb_calls(settings)
+        try:
+            await check_tables(calls, settings.dynamodb_prefix)
+        except BaseException:
+            await calls.close()
+            raise
+    except StorageUnavailable as error:
+        raise CannotServe(error.message) from None
+    return DynamoStore(calls, prefix=settings.dynamodb_prefix, ttl_days=settings.dynamodb_ttl_days)
+
+
+def dynamodb_calls(settings: Settings) -> DynamoCalls:
+    """Calls to DynamoDB as the settings, and wherever they are empty AWS's own variables and files, say.
+
+    Raises StorageUnavailable.
+    """
+    from workflow_manager.store.dynamodb_calls import DynamoCalls  # boto3 takes a third of a second
+
+    return DynamoCalls(
+        region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or settings.region,
+        endpoint_url=settings.dynamodb_endpoint_url or None,
+        threads=settings.dynamodb_threads,
+    )
 
 
 def manager_settings(settings: Settings) -> ManagerSettings:

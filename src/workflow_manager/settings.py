@@ -42,9 +42,30 @@ class Settings(Struct, frozen=True, kw_only=True):
         Meta(description="What executes state machines; only the embedded engine is there yet."),
     ] = "embedded"
     store: Annotated[
-        Literal["sqlite", "memory"],
+        Literal["sqlite", "memory", "dynamodb"],
         Meta(description="Where definitions and workflows are kept; memory forgets them when the server stops."),
     ] = "sqlite"
+    dynamodb_prefix: Annotated[
+        str,
+        Meta(
+            description="What the names of the tables in DynamoDB begin with; wfm init-store makes them.",
+            pattern=r"^[A-Za-z0-9_.-]{1,200}$",
+        ),
+    ] = "wfm"
+    dynamodb_ttl_days: Annotated[
+        int,
+        Meta(description="Days after its last change that a finished workflow stays in DynamoDB.", ge=1, le=36_500),
+    ] = 30
+    dynamodb_endpoint_url: Annotated[
+        str,
+        Meta(
+            description="Address of DynamoDB; when empty, AWS_ENDPOINT_URL_DYNAMODB, AWS_ENDPOINT_URL or AWS's own.",
+            pattern=r"^(https?://[^/].*)?$",
+        ),
+    ] = ""
+    dynamodb_threads: Annotated[
+        int, Meta(description="How many calls to DynamoDB run at a time, each on a connection.", ge=1, le=512)
+    ] = 32
     region: Annotated[str, Meta(description="Region in the ARNs that the server makes.", pattern=r"^[a-z0-9-]+$")] = (
         "us-east-1"
     )
@@ -306,6 +327,8 @@ def _expected(kind: Any) -> str:
 PATTERNS = {
     r"^[0-9]{12}$": "twelve digits as text",
     r"^[a-z0-9-]+$": "a region's name, as us-east-1",
+    r"^(https?://[^/].*)?$": "an address, as http://127.0.0.1:8080",
+    r"^[A-Za-z0-9_.-]{1,200}$": "1 to 200 letters, digits, '-', '_' or '.'",
     r"^https?://[^/]": "an address, as http://127.0.0.1:8080",
     r"^(https?://[^/].+)?$": "an address, as http://127.0.0.1:8080",
 }

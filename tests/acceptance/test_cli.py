@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
+from dynamodb_world import new_prefix
 from server_process import WFM, ServerProcess, free_port
 
 pytestmark = pytest.mark.acceptance
@@ -83,9 +84,19 @@ class Cli:
         )
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with ServerProcess(tmp_path_factory.mktemp("cli") / "data") as running:
+@pytest.fixture(scope="module", params=["embedded+sqlite", "embedded+dynamodb"])
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, dynamodb_url: str
+) -> Iterator[ServerProcess]:
+    data = tmp_path_factory.mktemp("cli") / "data"
+    if request.param == "embedded+sqlite":
+        server = ServerProcess(data)
+    else:
+        store = ["--store", "dynamodb", "--dynamodb-endpoint-url", dynamodb_url, "--dynamodb-prefix", new_prefix()]
+        environment = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+        subprocess.run([WFM, "init-store", *store], env=os.environ | environment, check=True, stdout=subprocess.DEVNULL)
+        server = ServerProcess(data, *store, environment=environment)
+    with server as running:
         yield running
 
 

@@ -18,15 +18,19 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from .intrinsic_parser import Argument, Call, Constant, IntrinsicError, Text
-from .jsontext import from_text, to_text
+from .jsontext import from_text, is_longer, to_text
 from .paths import Path, getter
 from .program import Env, Expr, Failure, Json
 from .templates import constant
 
 MAX_TEXT = 10_000
 """Characters that Base64Encode, Base64Decode and Hash take."""
+MAX_MADE = 4_194_304
+"""Characters of text that one function makes, and of what it is given by another or by many paths."""
 MAX_RANGE = 1000
 """Items that ArrayRange makes."""
+
+_FEW = 16
 
 Function: TypeAlias = Callable[[list[Any], Env], Json]
 
@@ -79,9 +83,13 @@ def functions_of(call: Call) -> set[str]:
 
 
 def _guarded(call: Call, function: Function, values: list[Expr]) -> Expr:
+    large = len(paths_of(call)) > _FEW  # each may be the whole input again
+
     def evaluate(data: Json, env: Env) -> Json:
         arguments = [value(data, env) for value in values]
         try:
+            if large and is_longer(arguments, MAX_MADE):
+                raise _ArgumentError(f"its arguments have more than {MAX_MADE} characters")  # noqa: TRY301
             return function(arguments, env)
         except _ArgumentError as error:
             raise Failure(

@@ -20,7 +20,7 @@ from .jsonata_parser import Expression, JsonataError, parse
 from .jsonata_values import UNDEFINED, JsonataFault, Value
 from .jsontext import from_text, to_text
 from .program import ABSENT, Env, Expr, Failure, Json
-from .templates import constant
+from .templates import bounded, constant
 from .timestamps import parse_seconds
 
 ERROR = "States.QueryEvaluationError"
@@ -42,14 +42,15 @@ class TemplateCompiler:
     def __init__(self, report: Callable[[str], None], refer: Callable[[Iterable[str]], None]) -> None:
         self._report = report
         self._refer = refer
+        self._computed = 0
 
     def compile(self, template: Json, field: str, accepts: Accepts | None = None) -> Expr | None:
         """Compile JSON with expressions in its texts. ``accepts`` checks what the field as a whole answers."""
         if isinstance(template, str) and is_expression(template):
             return self._expression(template, field, accepts)
+        self._computed = 0
         expression = self._compile(template, field)
-        if expression is None:
-            expression = constant(template)
+        expression = constant(template) if expression is None else bounded(expression, self._computed)
         if accepts is None:
             return expression
         return lambda data, env: accepts(expression(data, env), "", field)
@@ -87,6 +88,7 @@ class TemplateCompiler:
 
     def _expression(self, template: str, field: str, accepts: Accepts | None) -> Expr | None:
         text = template[2:-2].strip()
+        self._computed += 1
         try:
             parsed, references = parse_in_state(text)
         except JsonataError as error:
@@ -107,7 +109,12 @@ def parse_in_state(text: str) -> tuple[Expression, frozenset[str]]:
 
 def evaluate(parsed: Expression, data: Value, bindings: Mapping[str, Value], env: Env) -> Value:
     """Evaluate an expression; ``data`` is its input (``$``). Answers JSON, or UNDEFINED. Raises JsonataFault."""
-    return _plain(Evaluation(env).run(parsed.tree, data, FUNCTIONS, bindings))
+    evaluation = Evaluation(env, env.work_left)
+    most = evaluation.left
+    try:
+        return _plain(evaluation, evaluation.run(parsed.tree, data, FUNCTIONS, bindings))
+    finally:
+        env.work_left -= most - max(evaluation.left, 0)
 
 
 _MAY_ASK_FOR_CONTEXT = re.compile(r"context|\$states(?!\s*\.\s*(?:input|result|errorOutput)\b)")
@@ -116,7 +123,6 @@ _MAY_ASK_FOR_CONTEXT = re.compile(r"context|\$states(?!\s*\.\s*(?:input|result|e
 
 def _evaluation(parsed: Expression, text: str, field: str, accepts: Accepts | None) -> Expr:
     with_context = _MAY_ASK_FOR_CONTEXT.search(text) is not None
-    tree = parsed.tree
 
     def evaluate_in_state(_data: Json, env: Env) -> Json:
         states = {"input": env.input}
@@ -127,7 +133,7 @@ def _evaluation(parsed: Expression, text: str, field: str, accepts: Accepts | No
         if with_context:
             states["context"] = env.context
         try:
-            value = _plain(Evaluation(env).run(tree, UNDEFINED, FUNCTIONS, {**env.variables, "states": states}))
+            value = evaluate(parsed, UNDEFINED, {**env.variables, "states": states}, env)
         except JsonataFault as fault:
             _failed(text, field, f"{fault.code}: {fault}" if fault.code else str(fault))
         if value is UNDEFINED:
@@ -154,21 +160,22 @@ MAX_VALUES = 1_000_000
 """Values in what an expression answers, however often it holds the same one."""
 
 
-def _plain(value: Value) -> Value:
+def _plain(evaluation: Evaluation, value: Value) -> Value:
     """Return what an expression answered as JSON. What is plain already comes back as the same object."""
     if value.__class__ in _SCALARS or value is UNDEFINED:
         return value
     try:
-        return _Plain().of(value)
+        return _Plain(evaluation).of(value)
     except RecursionError:
         raise JsonataFault("D1011") from None
 
 
 class _Plain:
-    __slots__ = ("count",)
+    __slots__ = ("count", "evaluation")
 
-    def __init__(self) -> None:
+    def __init__(self, evaluation: Evaluation) -> None:
         self.count = 0
+        self.evaluation = evaluation
 
     def of(self, value: Value) -> Json:
         kind = value.__class__
@@ -195,6 +202,7 @@ class _Plain:
 
     def _counted(self, values: int) -> None:
         self.count += values
+        self.evaluation.charge(values >> 3)
         if self.count > MAX_VALUES:
             raise JsonataFault("D2015", MAX_VALUES)
 

@@ -58,13 +58,16 @@ class Frame:
 
 
 class Evaluation:
-    """One run of an expression. ``environment`` is what functions may ask for: time, random numbers, UUIDs."""
+    """One run of an expression. ``environment`` is what functions may ask for: time, random numbers, UUIDs.
+
+    ``left`` is how many steps it may take, at most MAX_STEPS.
+    """
 
     __slots__ = ("depth", "environment", "left", "roomy")
 
-    def __init__(self, environment: Any) -> None:
+    def __init__(self, environment: Any, left: int | None = None) -> None:
         self.environment = environment
-        self.left = MAX_STEPS
+        self.left = MAX_STEPS if left is None else min(left, MAX_STEPS)
         self.depth = 0
         self.roomy = False
 

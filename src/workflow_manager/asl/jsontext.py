@@ -16,6 +16,27 @@ def to_text(value: Json) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
+def is_longer(value: Json, characters: int) -> bool:
+    """Whether JSON text of the value would be longer, roughly; looks no further than that, however often a part is in it."""
+    left = characters
+    waiting = [value]
+    while waiting:
+        inner = waiting.pop()
+        if isinstance(inner, str):
+            left -= len(inner) + 2
+        elif isinstance(inner, dict):
+            left -= 2 + sum(map(len, inner)) + 4 * len(inner)
+            waiting.extend(inner.values())
+        elif isinstance(inner, list):
+            left -= 2 + len(inner)
+            waiting.extend(inner)
+        else:
+            left -= 1
+        if left < 0:
+            return True
+    return False
+
+
 def from_text(text: str) -> Json:
     """Read JSON. Raises ValueError for what is none, or is nested too deeply."""
     try:

@@ -26,7 +26,7 @@ from jsonpath.token import TOKEN_RE_FLAGS
 from .jsontext import to_text
 from .program import Env, Expr, Failure, Json, ResultPath
 from .regex import RegexError, compile_regex
-from .searching import SearchError, compile_search
+from .searching import MAX_VISITS, Find, SearchError, compile_search
 
 MAX_LENGTH = 4096
 
@@ -91,7 +91,7 @@ class Path:
     text: str
     root: str
     keys: tuple[str | int, ...] | None
-    search: Callable[[Json], list[Json]] | None = None
+    search: Find | None = None
 
     @property
     def variable(self) -> str | None:
@@ -138,7 +138,7 @@ def parse(text: str) -> Path:
     return Path(text, root, None, search)
 
 
-def _search(text: str) -> Callable[[Json], list[Json]]:
+def _search(text: str) -> Find:
     query = _ENVIRONMENT.compile(text)
     if not isinstance(query, jsonpath.JSONPath):
         raise PathError("one path only is expected")
@@ -317,11 +317,13 @@ def _searching(path: Path, missing: Missing) -> Expr:
         if not isinstance(root, (dict, list)):
             return []
         try:
-            return find(root)
+            found, visits = find(root, min(MAX_VISITS, max(env.work_left, 0)))
         except SearchError as error:
             raise Failure("States.Runtime", f"Invalid path '{path.text}' : {error}") from None
         except RecursionError:
             raise Failure("States.Runtime", f"Invalid path '{path.text}' : the data is nested too deeply") from None
+        env.work_left -= visits
+        return found
 
     return search
 

@@ -34,6 +34,9 @@ class Failure(Exception):  # raised inside asl, caught by the engine's step; nev
 ABSENT: Any = object()
 """In the place of a value that is not there, where null would be one."""
 
+MAX_WORK = 3_000_000
+"""Steps that the expressions of a state may take together: each has a bound of its own, but a state may have very many."""
+
 
 class Env:
     """What an expression may refer to besides its data.
@@ -42,6 +45,7 @@ class Env:
     ``input``, ``result`` and ``error_output`` are JSONata's ``$states``; the two last are there only once they exist (ABSENT and
     None until then). ``uuid``, ``random`` and ``now`` are the only
     sources of what a pure function cannot know: a UUID as text, a float in [0, 1), the time in seconds since the epoch.
+    ``work_left`` is what all the expressions that are given this Env may still cost together, in steps of JSONata.
     """
 
     __slots__ = (
@@ -54,6 +58,7 @@ class Env:
         "result",
         "uuid",
         "variables",
+        "work_left",
     )
 
     def __init__(
@@ -74,6 +79,7 @@ class Env:
         self.input: Json = None
         self.result: Json = ABSENT
         self.error_output: Json = None
+        self.work_left = MAX_WORK
 
     @property
     def context(self) -> dict[str, Json]:

@@ -33,17 +33,17 @@ class UnsupportedPathError(ValueError):
 class Search:
     """One search: what is left of its budget, and what its filters have found from the root."""
 
-    __slots__ = ("found", "left", "root")
+    __slots__ = ("found", "left", "most", "root")
 
-    def __init__(self, root: Json) -> None:
+    def __init__(self, root: Json, most: int) -> None:
         self.root = root
-        self.left = MAX_VISITS
+        self.most = self.left = most
         self.found: dict[int, list[Json]] = {}
 
     def visit(self, places: int) -> None:
         self.left -= places
         if self.left < 0:
-            raise SearchError(f"it looks at more than {MAX_VISITS} places")
+            raise SearchError(f"it looks at more than {self.most} places")
 
 
 Step: TypeAlias = Callable[[Search, list[Json]], list[Json]]
@@ -55,14 +55,20 @@ Term: TypeAlias = Callable[[Search, Json], Any]
 MISSING: Any = object()
 
 
-def compile_search(query: JSONPath) -> Callable[[Json], list[Json]]:
-    """Compile a parsed query. Raises UnsupportedPathError; what comes out raises SearchError."""
+Find: TypeAlias = Callable[[Json, int], tuple[list[Json], int]]
+"""(root, how many places it may look at) -> what matches, how many it looked at. Raises SearchError."""
+
+
+def compile_search(query: JSONPath) -> Find:
+    """Compile a parsed query. Raises UnsupportedPathError."""
     steps = _steps(query)
 
-    def search(root: Json) -> list[Json]:
-        return _walk(Search(root), steps, root)
+    def find(root: Json, most: int) -> tuple[list[Json], int]:
+        search = Search(root, most)
+        found = _walk(search, steps, root)
+        return found, most - search.left
 
-    return search
+    return find
 
 
 def _steps(query: JSONPath) -> list[Step]:

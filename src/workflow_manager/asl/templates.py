@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from .program import Env, Expr, Json
+from .jsontext import is_longer
+from .program import Env, Expr, Failure, Json
 
 CompileText: TypeAlias = Callable[[Json, str], Expr | None]
 """(value, field name such as ``value.$``) -> what evaluates it; None when the value is neither path nor function (reported)."""
@@ -20,8 +21,38 @@ def constant(value: Json) -> Expr:
 
 def compile_template(template: Json, compile_text: CompileText) -> Expr:
     """Compile a payload template; ``compile_text`` compiles the text of one ``.$`` field."""
-    expression = _compile(template, compile_text)
-    return constant(template) if expression is None else expression
+    computed = 0
+
+    def compile_counted(value: Json, key: str) -> Expr | None:
+        nonlocal computed
+        computed += 1
+        return compile_text(value, key)
+
+    expression = _compile(template, compile_counted)
+    return constant(template) if expression is None else bounded(expression, computed)
+
+
+MAX_MADE = 8_388_608
+"""Characters that a template may make out of parts that are each within the limits."""
+_FEW = 16
+
+
+def bounded(expression: Expr, computed: int) -> Expr:
+    """Bound what a template with so many computed fields makes: each may be the whole input again."""
+    if computed <= _FEW:
+        return expression
+
+    def evaluate(data: Json, env: Env) -> Json:
+        value = expression(data, env)
+        if is_longer(value, MAX_MADE):
+            raise Failure(
+                "States.DataLimitExceeded",
+                f"The state's data would have more than {MAX_MADE} characters.",
+                runtime=False,
+            )
+        return value
+
+    return evaluate
 
 
 def _compile(template: Json, compile_text: CompileText) -> Expr | None:

@@ -12,6 +12,7 @@ from typer.main import get_command
 
 COMMANDS = {
     "serve": ("serve", "Start the server: the HTTP API, its documentation, and the Step Functions API, on one port."),
+    "init-store": ("initstore", "Make what the store needs, or check that it is there: the tables in DynamoDB."),
     "apply": ("apply", "Create or update definitions from files; what is unchanged makes no new version."),
     "definitions": ("definitions", "List definitions, the versions of one, or show one version."),
     "diff": ("diagrams", "Say what is different between two versions of a definition."),
@@ -44,7 +45,9 @@ class _Commands(dict[str, Any]):
         module = import_module(f"workflow_manager.cli.{COMMANDS[name][0]}")
         one = _typer()
         # a worker's command has options of its own, which begin where the command begins
-        one.command(name, context_settings={"allow_interspersed_args": name != "worker"})(getattr(module, name))
+        one.command(name, context_settings={"allow_interspersed_args": name != "worker"})(
+            getattr(module, name.replace("-", "_"))
+        )
         command = self[name] = get_command(one)
         return command
 

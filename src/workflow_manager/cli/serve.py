@@ -34,6 +34,10 @@ def serve(
     data: Annotated[str | None, setting("data", "-d")] = None,
     backend: Annotated[str | None, setting("backend")] = None,
     store: Annotated[str | None, setting("store")] = None,
+    dynamodb_prefix: Annotated[str | None, setting("dynamodb_prefix")] = None,
+    dynamodb_ttl_days: Annotated[str | None, setting("dynamodb_ttl_days")] = None,
+    dynamodb_endpoint_url: Annotated[str | None, setting("dynamodb_endpoint_url")] = None,
+    dynamodb_threads: Annotated[str | None, setting("dynamodb_threads")] = None,
     region: Annotated[str | None, setting("region")] = None,
     account_id: Annotated[str | None, setting("account_id")] = None,
     role_arn: Annotated[str | None, setting("role_arn")] = None,
@@ -90,7 +94,7 @@ def serve(
 
 def announce(settings: Settings, url: str) -> None:
     """Say that requests are answered now, and what a person needs to send some."""
-    where = "memory" if settings.store == "memory" else settings.data
+    where = settings.data if settings.store == "sqlite" else settings.store
     line = (
         f"workflow-manager listens on {url} (documentation: {url}/docs; endpoint_url of boto3 and the AWS CLI: {url}); "
         f"its data is in {where}"

@@ -1,4 +1,4 @@
-"""The API over the real manager, the embedded engine and the store in memory; in process, or on a port."""
+"""The API over the real manager and each pair of a backend and a store; in process, or on a port."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import httpx
 import pytest
 import uvloop
 from api_machines import in_process
+from pairs import PAIRS, Pair, a_pair
 
 from workflow_manager.api.app import Api, create_api
 from workflow_manager.api.server import Server
@@ -18,7 +19,6 @@ from workflow_manager.api.settings import ApiSettings
 from workflow_manager.database import Database
 from workflow_manager.engine import EmbeddedStepFunctions
 from workflow_manager.manager import ManagerSettings, WorkflowManager
-from workflow_manager.store.memory import MemoryStore
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -27,19 +27,42 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], a
     return {**factories, "uvloop": uvloop.new_event_loop} if item.path.name == "test_api_server.py" else factories
 
 
+ON_ALL_PAIRS = ("test_api_events.py", "test_api_lists.py", "test_api_operations.py")
+"""What asks the manager and the store; the others are about HTTP."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "pair" in metafunc.fixturenames:
+        pairs = PAIRS if metafunc.definition.path.name in ON_ALL_PAIRS else PAIRS[:1]
+        metafunc.parametrize("pair", pairs, indirect=True)
+
+
 @pytest.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[EmbeddedStepFunctions]:
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
     database = Database(tmp_path / "engine.db")
-    engine = EmbeddedStepFunctions(database)
-    await engine.start()
-    yield engine
-    await engine.close()
+    yield database
     await database.close()
 
 
 @pytest.fixture
-async def manager(engine: EmbeddedStepFunctions) -> AsyncIterator[WorkflowManager]:
-    manager = WorkflowManager(MemoryStore(), engine, settings=ManagerSettings(), changes=engine)
+async def engine(database: Database) -> AsyncIterator[EmbeddedStepFunctions]:
+    engine = EmbeddedStepFunctions(database)
+    await engine.start()
+    yield engine
+    await engine.close()
+
+
+@pytest.fixture
+async def pair(
+    request: pytest.FixtureRequest, engine: EmbeddedStepFunctions, database: Database, dynamodb_url: str
+) -> AsyncIterator[Pair]:
+    async with a_pair(request.param, engine, database, dynamodb_url) as pair:
+        yield pair
+
+
+@pytest.fixture
+async def manager(pair: Pair, engine: EmbeddedStepFunctions) -> AsyncIterator[WorkflowManager]:
+    manager = WorkflowManager(pair.store, pair.stepfunctions, settings=ManagerSettings(), changes=engine)
     await manager.start()
     yield manager
     await manager.stop()

@@ -1,4 +1,4 @@
-"""A WorkflowManager over each Store and over a StepFunctions: ``engine`` is the one place that says which."""
+"""A WorkflowManager over each pair of a StepFunctions and a Store: ``pair`` is the one place that says which."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from pathlib import Path
 
 import pytest
 from manager_world import ARNS, World, a_world
+from pairs import PAIRS, Pair, a_pair
 
 from workflow_manager.clock import VirtualClock
 from workflow_manager.database import Database
 from workflow_manager.engine import EmbeddedStepFunctions
-from workflow_manager.store import Store
-from workflow_manager.store.memory import MemoryStore
-from workflow_manager.store.sqlite import SqliteStore
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def store(request: pytest.FixtureRequest, database: Database) -> Store:
-    return MemoryStore() if request.param == "memory" else SqliteStore(database)
+@pytest.fixture(params=PAIRS)
+async def pair(
+    request: pytest.FixtureRequest, database: Database, engine: EmbeddedStepFunctions, dynamodb_url: str
+) -> AsyncIterator[Pair]:
+    async with a_pair(request.param, engine, database, dynamodb_url) as pair:
+        yield pair
 
 
 @pytest.fixture
@@ -42,22 +43,22 @@ async def engine(database: Database, clock: VirtualClock) -> AsyncIterator[Embed
 
 
 @pytest.fixture
-async def world(store: Store, engine: EmbeddedStepFunctions, clock: VirtualClock) -> AsyncIterator[World]:
+async def world(pair: Pair, engine: EmbeddedStepFunctions, clock: VirtualClock) -> AsyncIterator[World]:
     """Told of changes by the backend."""
-    async with a_world(store, engine, clock, told=True) as world:
+    async with a_world(pair, engine, clock, told=True) as world:
         yield world
 
 
 @pytest.fixture
-async def untold(store: Store, engine: EmbeddedStepFunctions, clock: VirtualClock) -> AsyncIterator[World]:
+async def untold(pair: Pair, engine: EmbeddedStepFunctions, clock: VirtualClock) -> AsyncIterator[World]:
     """Told of nothing: a workflow's status is looked up when it is read."""
-    async with a_world(store, engine, clock, told=False) as world:
+    async with a_world(pair, engine, clock, told=False) as world:
         yield world
 
 
 @pytest.fixture(params=[True, False], ids=["told", "not told"])
 async def told_or_not(
-    request: pytest.FixtureRequest, store: Store, engine: EmbeddedStepFunctions, clock: VirtualClock
+    request: pytest.FixtureRequest, pair: Pair, engine: EmbeddedStepFunctions, clock: VirtualClock
 ) -> AsyncIterator[World]:
-    async with a_world(store, engine, clock, told=request.param) as world:
+    async with a_world(pair, engine, clock, told=request.param) as world:
         yield world

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from pairs import Pair
 
 from workflow_manager.clock import VirtualClock
 from workflow_manager.engine import EmbeddedStepFunctions
@@ -37,17 +38,20 @@ FAILING: dict[str, Any] = {"StartAt": "fail", "States": {"fail": {"Type": "Fail"
 class Unreliable:
     """A StepFunctions with some operations that fail: each error that is set is raised once, then things work again.
 
-    ``calls`` has the names of the operations that were called.
+    ``calls`` has the names of the operations that were called; what is in ``before`` is done before an operation.
     """
 
     def __init__(self, inner: StepFunctions) -> None:
         self._inner = inner
         self.errors: dict[str, list[StepFunctionsError]] = {}
+        self.before: dict[str, Callable[[], Awaitable[None]]] = {}
         self.calls: list[str] = []
 
     def __getattr__(self, operation: str) -> Callable[[Any], Awaitable[Any]]:
         async def call(request: Any) -> Any:
             self.calls.append(operation)
+            if before := self.before.get(operation):
+                await before()
             if errors := self.errors.get(operation):
                 raise errors.pop(0)
             return await getattr(self._inner, operation)(request)
@@ -126,9 +130,9 @@ async def briefly(seconds: float) -> None:
 
 @asynccontextmanager
 async def a_world(
-    store: Store, engine: EmbeddedStepFunctions, clock: VirtualClock, *, told: bool
+    pair: Pair, engine: EmbeddedStepFunctions, clock: VirtualClock, *, told: bool
 ) -> AsyncIterator[World]:
-    stepfunctions = Unreliable(engine)
+    store, stepfunctions = pair.store, Unreliable(pair.stepfunctions)
     manager = WorkflowManager(
         store, stepfunctions, settings=SETTINGS, changes=engine if told else None, clock=clock, sleep=briefly
     )

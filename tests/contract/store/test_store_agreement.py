@@ -1,4 +1,4 @@
-"""Properties: memory and SQLite agree on any sequence of calls; pages are right whatever the limit and whatever comes in."""
+"""Properties: memory, SQLite and DynamoDB agree on any calls; pages are right whatever the limit and whatever comes in."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from dynamodb_world import empty_store
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from msgspec import UNSET
 from store_values import T0, definition, workflow
 
@@ -114,24 +115,30 @@ RESOURCES = st.builds(StateResource, name=WORDS, namespace=WORDS, uri=WORDS, las
 
 
 class StoresAgree(RuleBasedStateMachine):
-    """Every call goes to both; what they answer, errors included, must be the same."""
+    """Every call goes to memory and to another store; what they answer, errors included, must be the same."""
 
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
         self.folder = tempfile.TemporaryDirectory()
-        self.database = Database(Path(self.folder.name) / "store.db", synchronous="OFF")
         self.memory = MemoryStore()
-        self.sqlite = SqliteStore(self.database)
+        self.other = self.runner.run(self.opened())
         self.token: str | None = None
 
+    async def opened(self) -> Store:
+        self.database = Database(Path(self.folder.name) / "store.db", synchronous="OFF")
+        return SqliteStore(self.database)
+
+    async def closed(self) -> None:
+        await self.database.close()
+
     def teardown(self) -> None:
-        self.runner.run(self.database.close())
+        self.runner.run(self.closed())
         self.runner.close()
         self.folder.cleanup()
 
     def both(self, call: Callable[[Store], Awaitable[Any]]) -> Any:
-        expected, found = (self.runner.run(outcome(call, store)) for store in (self.memory, self.sqlite))
+        expected, found = (self.runner.run(outcome(call, store)) for store in (self.memory, self.other))
         assert found == expected
         return found
 
@@ -207,6 +214,17 @@ StoresAgree.TestCase.settings = settings(
     max_examples=30, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestStoresAgree = StoresAgree.TestCase
+
+
+def test_dynamodb_agrees(dynamodb_url: str) -> None:
+    class DynamoAgrees(StoresAgree):
+        async def opened(self) -> Store:
+            return await empty_store(dynamodb_url)
+
+        async def closed(self) -> None:
+            await self.other.close()
+
+    run_state_machine_as_test(DynamoAgrees, settings=settings(StoresAgree.TestCase.settings, max_examples=8))
 
 
 @settings(max_examples=60, deadline=None)

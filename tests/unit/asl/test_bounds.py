@@ -258,3 +258,31 @@ def test_filters_do_not_search_within_searches(path: str) -> None:
     assert diagnostic.message == (
         "Value is not a valid JSONPath: a filter may hold neither several '..' nor lists of names or indexes such as ['a','b']"
     )
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        pytest.param({"Parameters": {f"x{n}.$": "$" for n in range(5_000)}}, "States.DataLimitExceeded", id="paths"),
+        pytest.param(
+            {"Parameters": {"x.$": f"States.JsonToString(States.Array({', '.join(['$'] * 3_000)}))"}},
+            "States.IntrinsicFailure",
+            id="a function's arguments",
+        ),
+        pytest.param(
+            {"QueryLanguage": "JSONata", "Output": [f"{{% [1..{5_000 + n}].($ * 2) %}}" for n in range(1_000)]},
+            "States.QueryEvaluationError",
+            id="expressions",
+        ),
+    ],
+)
+def test_what_all_the_expressions_of_a_state_cost_is_bounded(fields: dict[str, Any], error: str) -> None:
+    """Each of them alone is well within its bound."""
+    definition = {"StartAt": "S", "States": {"S": {"Type": "Pass", "End": True, **fields}}}
+    state: Any = asl.compile(definition).graphs[0].states["S"]
+    env = Env(dict, {}, uuid=str, random=lambda: 0.5, now=lambda: 0.0)
+
+    with pytest.raises(Failure) as failure:
+        (state.arguments or state.output)(["x" * 1_000] * 100, env)
+
+    assert failure.value.error == error

@@ -79,7 +79,9 @@ def test_one_file_serves_server_and_commands(elsewhere: Path) -> None:
         ),
         pytest.param("port = true", "wfm.toml: port must be a whole number from 0 to 65535, not true", id="boolean"),
         pytest.param("port = 70000", "wfm.toml: port must be a whole number from 0 to 65535, not 70000", id="range"),
-        pytest.param("store = 'disk'", "wfm.toml: store must be one of sqlite, memory, not 'disk'", id="choice"),
+        pytest.param(
+            "store = 'disk'", "wfm.toml: store must be one of sqlite, memory, dynamodb, not 'disk'", id="choice"
+        ),
         pytest.param(
             "account_id = 123456789012",
             "wfm.toml: account_id must be twelve digits as text, not 123456789012",

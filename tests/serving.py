@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any
 
 import boto3
@@ -38,5 +39,6 @@ async def served(stepfunctions: StepFunctions, **options: Any) -> AsyncIterator[
         await serving
 
 
+@cache
 def session() -> boto3.Session:
     return boto3.Session(aws_access_key_id="any", aws_secret_access_key="any", region_name="us-east-1")
