@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo serve test check fuzz lint format generate lambda lock docs bench clean
+.PHONY: help install dev demo demo-aws serve test check fuzz lint format generate lambda lock docs bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ dev: $(VENV)/installed-dev ## The same, with what tests, lint and benchmarks nee
 
 demo: install ## Run a workflow from definition to output, kill the server in the next one, see it finish
 	@$(BIN)/python examples/demo.py
+
+demo-aws: install ## The same on the AWS backend, through boto3, with a stand-in for AWS
+	@$(BIN)/python examples/demo_aws.py
 
 serve: install ## Start the server on 127.0.0.1:8080 with its data in ./wfm-data
 	@$(BIN)/wfm serve

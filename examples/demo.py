@@ -76,8 +76,11 @@ class Demo:
 
     def get(self, path: str) -> Any:
         """What the HTTP API answers."""
+        return json.loads(self.text(path))
+
+    def text(self, path: str) -> str:
         with urllib.request.urlopen(self.url + path, timeout=5) as answer:
-            return json.loads(answer.read())
+            return str(answer.read(), "utf-8")
 
     def start(self, name: str, *arguments: str | Path) -> subprocess.Popen[bytes]:
         """Start a process that stays, its output to a log file."""
@@ -87,12 +90,18 @@ class Demo:
         self.processes.append(process)
         return process
 
-    def serve(self) -> subprocess.Popen[bytes]:
-        process = self.start("server", "serve", "--port", str(self.port), "--data", self.folder / "data")
+    def serve(self, *arguments: str) -> subprocess.Popen[bytes]:
+        return self.answers(
+            self.start("server", "serve", "--port", str(self.port), "--data", self.folder / "data", *arguments),
+            self.url,
+        )
+
+    def answers(self, process: subprocess.Popen[bytes], url: str) -> subprocess.Popen[bytes]:
+        """The process, once it answers there."""
         until = time.monotonic() + 20
         while time.monotonic() < until and process.poll() is None:
             with contextlib.suppress(urllib.error.URLError, OSError):
-                urllib.request.urlopen(f"{self.url}/_health", timeout=5).close()
+                urllib.request.urlopen(f"{url}/_health", timeout=5).close()
                 return process
             time.sleep(0.02)
         raise DemoFailed("the server does not answer")
@@ -153,9 +162,9 @@ class Demo:
                 process.wait()
 
 
-def main() -> int:
+def main(kind: type[Demo] = Demo) -> int:
     with tempfile.TemporaryDirectory(prefix="wfm-demo-") as folder:
-        demo = Demo(Path(folder))
+        demo = kind(Path(folder))
         try:
             demo.run()
         except (DemoFailed, OSError) as error:

@@ -354,7 +354,12 @@ type Workflow struct {
 	// Tags Free names and values to find workflows by.
 	//
 	// Example: {"team":"billing"}
-	Tags               *map[string]string  `json:"tags,omitempty"`
+	Tags *map[string]string `json:"tags,omitempty"`
+
+	// Truncated The history was too long to be read in time: `jobs` has the first of them.
+	//
+	// Example: true
+	Truncated          *bool               `json:"truncated,omitempty"`
 	WorkflowDefinition *WorkflowDefinition `json:"workflowDefinition,omitempty"`
 }
 

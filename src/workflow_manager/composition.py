@@ -11,7 +11,7 @@ import os
 import sys
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -21,19 +21,28 @@ from typing import TYPE_CHECKING
 import apsw
 import boto3
 import structlog
+from botocore.exceptions import BotoCoreError
 
 from workflow_manager.api.app import create_api
 from workflow_manager.api.logging import configure_logging
 from workflow_manager.api.server import Server, run
 from workflow_manager.api.settings import ApiSettings
+from workflow_manager.aws import Aws, configured
 from workflow_manager.clock import SystemClock
 from workflow_manager.database import Database, DataFolderInUse
 from workflow_manager.engine import EmbeddedStepFunctions
 from workflow_manager.engine.draft import Limits
 from workflow_manager.manager import ManagerSettings, SweepSettings, WorkflowManager
+from workflow_manager.metrics import Metrics
 from workflow_manager.model.errors import StorageUnavailable
 from workflow_manager.settings import Settings, SettingsError, reason
 from workflow_manager.stepfunctions.arns import Arns
+from workflow_manager.stepfunctions.aws import AwsStepFunctions
+from workflow_manager.stepfunctions.awslogs import AwsLogGroups
+from workflow_manager.stepfunctions.changes import ExecutionChanges
+from workflow_manager.stepfunctions.elsewhere import elsewhere
+from workflow_manager.stepfunctions.loggroups import LogGroups
+from workflow_manager.stepfunctions.protocol import StepFunctions
 from workflow_manager.stepfunctions.queue import (
     LONGEST_POLL_SECONDS,
     Deliver,
@@ -89,12 +98,32 @@ async def _serve(settings: Settings, started: Callable[[str], None]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service that runs: its server, and the parts that tests look into."""
+    """A service that runs: its server, and the parts that tests look into. Without SQLite there is no database."""
 
     server: Server
     manager: WorkflowManager
-    stepfunctions: EmbeddedStepFunctions
-    database: Database
+    stepfunctions: StepFunctions
+    store: Store
+    database: Database | None
+
+
+async def nothing_to_start() -> None:
+    """Start a backend that runs elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """What executes state machines, and what comes with it: ``wire`` is what answers ``POST /``.
+
+    ``start`` is called once somebody listens to ``changes``.
+    """
+
+    stepfunctions: StepFunctions
+    settings: ManagerSettings
+    wire: Callable[..., Awaitable[None]]
+    changes: ExecutionChanges | None = None
+    log_groups: LogGroups | None = None
+    start: Callable[[], Awaitable[None]] = nothing_to_start
 
 
 @asynccontextmanager
@@ -104,8 +133,8 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
     With the memory store nothing outlives it: the engine's database is a temporary one.
     Raises CannotServe, SettingsError.
     """
-    if settings.backend == "aws":
-        raise SettingsError("the backend 'aws' is not there yet; use --backend embedded, which is the default")
+    metrics = Metrics()
+    aws = configured(settings) if settings.backend == "aws" else None  # before anything is made
     try:
         traces = tracing(settings.otel_endpoint, os.environ)
     except CannotTrace as error:
@@ -113,34 +142,31 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
     async with AsyncExitStack() as stack:
         if traces is not None:
             stack.callback(traces.close)
-        if settings.store == "memory":
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wfm-")))
-        else:
-            folder = settings.data
-        database = _open(folder)
-        stack.push_async_callback(database.close)
+        database = None
+        if settings.store == "sqlite" or settings.backend == "embedded":
+            database = _open(_folder(settings, stack))
+            stack.push_async_callback(database.close)
         store = await _store(settings, database)
         stack.push_async_callback(store.close)
-
-        logs = _cloudwatch_logs(settings) if settings.cloudwatch_logs == "on" else None
-        if logs is not None:
-            stack.push_async_callback(logs.close)
-        engine = EmbeddedStepFunctions(
-            database,
-            arns=Arns(region=settings.region, account=settings.account_id),
-            clock=SystemClock(),
-            limits=Limits(payload_bytes=settings.max_payload_bytes, history_events=settings.max_history_events),
-            log_destination=logs,
+        if aws is not None:
+            backend = _aws(settings, aws, metrics, stack)
+        else:
+            assert database is not None
+            backend = _embedded(settings, database, stack)
+        manager = WorkflowManager(
+            store,
+            backend.stepfunctions,
+            settings=backend.settings,
+            changes=backend.changes,
+            log_groups=backend.log_groups,
+            sweep=SweepSettings(after_seconds=settings.sweep_after_seconds, per_second=settings.sweep_per_second),
         )
-        sweep = SweepSettings(after_seconds=settings.sweep_after_seconds, per_second=settings.sweep_per_second)
-        manager = WorkflowManager(store, engine, settings=manager_settings(settings), changes=engine, sweep=sweep)
-        await manager.start()  # before the engine: what it tells when nobody listens is gone
+        await manager.start()  # before the backend: what it tells when nobody listens is gone
         stack.push_async_callback(manager.stop)
-        await engine.start()
-        stack.push_async_callback(engine.close)
+        await backend.start()
 
         limits = api_settings(settings)
-        api = create_api(manager, settings=limits)
+        api = create_api(manager, settings=limits, metrics=metrics)
         if settings.status_queue_url:
             queue = _status_queue(settings, manager, boto3.Session(region_name=settings.region), traces, api.closing)
             try:
@@ -150,13 +176,7 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
             stack.push_async_callback(queue.stop, within_seconds=LAST_MESSAGES_SECONDS)
         server = Server(
             api,
-            create_wire(
-                engine,
-                # a payload is JSON within JSON: each of its quotes takes two characters
-                max_body=max(limits.body_limit_bytes, 2 * settings.max_payload_bytes + MARGIN_BYTES),
-                body_timeout=limits.body_seconds,
-                max_payload=settings.max_payload_bytes,
-            ),
+            backend.wire,
             host=settings.host,
             port=settings.port,
             settings=limits,
@@ -170,7 +190,64 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
                 "choose another address with --host and --port"
             ) from None
         stack.push_async_callback(server.stop)
-        yield Service(server, manager, engine, database)
+        yield Service(server, manager, backend.stepfunctions, store, database)
+
+
+def _embedded(settings: Settings, database: Database, stack: AsyncExitStack) -> Backend:
+    """The engine in this process, and its API on the wire. Raises SettingsError."""
+    ours = manager_settings(settings)
+    logs = _cloudwatch_logs(settings) if settings.cloudwatch_logs == "on" else None
+    if logs is not None:
+        stack.push_async_callback(logs.close)
+    engine = EmbeddedStepFunctions(
+        database,
+        arns=Arns(region=ours.region, account=ours.account_id),
+        clock=SystemClock(),
+        limits=Limits(payload_bytes=settings.max_payload_bytes, history_events=settings.max_history_events),
+        log_destination=logs,
+    )
+
+    async def start() -> None:
+        await engine.start()
+        stack.push_async_callback(engine.close)
+
+    wire = create_wire(
+        engine,
+        # a payload is JSON within JSON: each of its quotes takes two characters
+        max_body=max(settings.body_limit_bytes, 2 * settings.max_payload_bytes + MARGIN_BYTES),
+        body_timeout=settings.body_seconds,
+        max_payload=settings.max_payload_bytes,
+    )
+    return Backend(stepfunctions=engine, settings=ours, wire=wire, changes=engine, start=start)
+
+
+def _aws(settings: Settings, aws: Aws, metrics: Metrics, stack: AsyncExitStack) -> Backend:
+    """AWS Step Functions. Raises SettingsError."""
+    try:
+        stepfunctions = AwsStepFunctions(
+            session=aws.session,
+            endpoint_url=settings.aws_endpoint_url or None,
+            threads=settings.aws_threads,
+            queue=settings.aws_queue,
+            counted=metrics.calls("stepfunctions"),
+        )
+    except (BotoCoreError, ValueError) as error:  # botocore's, of an address or a configuration file
+        raise SettingsError(f"AWS's configuration cannot be used: {error}") from None
+    stack.push_async_callback(stepfunctions.close)
+    ours = ManagerSettings(
+        region=aws.region,
+        account_id=aws.account_id,
+        partition=aws.partition,
+        role_arn=aws.role_arn,
+        environment=settings.environment,
+        history_seconds=settings.history_seconds,
+        keep_jobs=True,  # AWS forgets a history 90 days after its end, and takes seconds to tell a long one
+    )
+    log_groups = None
+    if settings.execution_logs == "all":
+        log_groups = AwsLogGroups(aws.session, counted=metrics.calls("logs"))
+        stack.push_async_callback(log_groups.close)
+    return Backend(stepfunctions=stepfunctions, settings=ours, wire=elsewhere, log_groups=log_groups)
 
 
 @asynccontextmanager
@@ -228,22 +305,21 @@ def exit_within(seconds: float) -> None:
 
 def _cloudwatch_logs(settings: Settings) -> CloudWatchLogs:
     """Raises SettingsError."""
-    from botocore.exceptions import BotoCoreError
-
     from workflow_manager.engine.cloudwatch import CloudWatchLogs
 
     try:
-        return CloudWatchLogs(boto3.client("logs", region_name=settings.region))
+        return CloudWatchLogs(boto3.client("logs", region_name=settings.region or "us-east-1"))
     except (BotoCoreError, ValueError) as error:
         raise SettingsError(f"cloudwatch_logs is on, but no client can be made: {error}") from None
 
 
-async def _store(settings: Settings, database: Database) -> Store:
+async def _store(settings: Settings, database: Database | None) -> Store:
     """The store that the settings name. Raises CannotServe, SettingsError."""
     if settings.store == "memory":
         return MemoryStore()
     if settings.store == "dynamodb":
         return await _dynamodb(settings)
+    assert database is not None
     return SqliteStore(database)
 
 
@@ -279,11 +355,14 @@ def dynamodb_calls(settings: Settings) -> DynamoCalls:
 
 
 def manager_settings(settings: Settings) -> ManagerSettings:
+    """Of a service on the embedded engine."""
+    account = settings.account_id or "000000000000"
     return ManagerSettings(
-        region=settings.region,
-        account_id=settings.account_id,
-        role_arn=settings.role_arn or f"arn:aws:iam::{settings.account_id}:role/workflow-manager",
+        region=settings.region or "us-east-1",
+        account_id=account,
+        role_arn=settings.role_arn or f"arn:aws:iam::{account}:role/workflow-manager",
         environment=settings.environment,
+        history_seconds=settings.history_seconds,
     )
 
 
@@ -297,6 +376,12 @@ def api_settings(settings: Settings) -> ApiSettings:
         keep_alive_seconds=settings.keep_alive_seconds,
         shutdown_seconds=settings.shutdown_seconds,
     )
+
+
+def _folder(settings: Settings, stack: AsyncExitStack) -> Path:
+    if settings.store == "memory":
+        return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wfm-")))
+    return settings.data
 
 
 def _open(folder: Path) -> Database:

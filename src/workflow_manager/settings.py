@@ -39,7 +39,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     data: Annotated[Path, Meta(description="Folder of the data; made if it is not there.")] = Path("wfm-data")
     backend: Annotated[
         Literal["embedded", "aws"],
-        Meta(description="What executes state machines; only the embedded engine is there yet."),
+        Meta(description="What executes state machines: the engine in the server, or AWS Step Functions."),
     ] = "embedded"
     store: Annotated[
         Literal["sqlite", "memory", "dynamodb"],
@@ -66,15 +66,48 @@ class Settings(Struct, frozen=True, kw_only=True):
     dynamodb_threads: Annotated[
         int, Meta(description="How many calls to DynamoDB run at a time, each on a connection.", ge=1, le=512)
     ] = 32
-    region: Annotated[str, Meta(description="Region in the ARNs that the server makes.", pattern=r"^[a-z0-9-]+$")] = (
-        "us-east-1"
-    )
-    account_id: Annotated[
-        str, Meta(description="Account in the ARNs that the server makes: twelve digits.", pattern=r"^[0-9]{12}$")
-    ] = "000000000000"
-    role_arn: Annotated[
-        str, Meta(description="Role that state machines are created with; made from the account when empty.")
+    region: Annotated[
+        str,
+        Meta(
+            description="Region; when empty, us-east-1 on the embedded backend and what AWS's configuration says on aws.",
+            pattern=r"^[a-z0-9-]*$",
+        ),
     ] = ""
+    account_id: Annotated[
+        str,
+        Meta(
+            description="Account: twelve digits; when empty, zeros on the embedded backend and the role's on aws.",
+            pattern=r"^([0-9]{12})?$",
+        ),
+    ] = ""
+    role_arn: Annotated[
+        str,
+        Meta(description="Role that state machines run with; needed on aws, made from the account on embedded."),
+    ] = ""
+    aws_profile: Annotated[
+        str, Meta(description="Profile of AWS's configuration files; when empty, AWS_PROFILE or the default one.")
+    ] = ""
+    aws_endpoint_url: Annotated[
+        str,
+        Meta(
+            description="Address of Step Functions; when empty, AWS_ENDPOINT_URL_SFN, AWS_ENDPOINT_URL or AWS's own.",
+            pattern=r"^(https?://[^/].*)?$",
+        ),
+    ] = ""
+    aws_threads: Annotated[
+        int, Meta(description="How many calls to Step Functions run at a time, each on a connection.", ge=1, le=512)
+    ] = 32
+    aws_queue: Annotated[
+        int, Meta(description="How many more may wait for a thread; beyond that calls are refused.", ge=0, le=100_000)
+    ] = 1000
+    execution_logs: Annotated[
+        Literal["off", "all"],
+        Meta(description="On aws, all logs executions to CloudWatch Logs, to a log group per state machine."),
+    ] = "off"
+    history_seconds: Annotated[
+        Seconds,
+        Meta(description="How long a history is read for a workflow's jobs; what is read by then is answered."),
+    ] = 3.0
     environment: Annotated[
         str, Meta(description="Name of this installation; state machines are tagged with it, if given.")
     ] = ""
@@ -325,8 +358,8 @@ def _expected(kind: Any) -> str:
 
 
 PATTERNS = {
-    r"^[0-9]{12}$": "twelve digits as text",
-    r"^[a-z0-9-]+$": "a region's name, as us-east-1",
+    r"^([0-9]{12})?$": "twelve digits as text",
+    r"^[a-z0-9-]*$": "a region's name, as us-east-1",
     r"^(https?://[^/].*)?$": "an address, as http://127.0.0.1:8080",
     r"^[A-Za-z0-9_.-]{1,200}$": "1 to 200 letters, digits, '-', '_' or '.'",
     r"^https?://[^/]": "an address, as http://127.0.0.1:8080",

@@ -446,7 +446,11 @@ def test_a_data_folder_that_is_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "environment", "message"),
     [
-        (["--backend", "aws"], {}, "the backend 'aws' is not there yet; use --backend embedded, which is the default"),
+        (
+            ["--backend", "aws", "--region", "us-east-1"],
+            {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"},
+            "the backend aws needs the ARN of the role that state machines run with (--role-arn)",
+        ),
         ([], {"WFM_PORT": "x"}, "the environment variable WFM_PORT must be a whole number from 0 to 65535, not 'x'"),
     ],
 )

@@ -50,6 +50,40 @@ def test_the_demo_shows_two_workflows_that_succeed(tmp_path: Path, environment: 
     assert processes_of(tmp_path) == []
 
 
+def test_the_demo_on_the_aws_backend(tmp_path: Path, environment: dict[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, DEMO.with_name("demo_aws.py")],
+        env=environment | {"AWS_PROFILE": "not-there"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    steps = [
+        "--backend aws",
+        "$ wfm worker",
+        '{"foo":true,',
+        "$ kill -9",
+        "--backend aws",
+        '{"bar":[1,2],',
+        "$ wfm cancel",
+    ]
+    steps += [
+        "$ wfm resume",
+        'operation="StartExecution",outcome="ok"',
+        "Three workflows succeeded, and one was cancelled.",
+    ]
+    steps += ["On a real account", "wfm serve --backend aws"]
+    at = 0
+    for step in steps:
+        assert step in done.stdout[at:], f"{step!r} does not follow in:\n{done.stdout}"
+        at = done.stdout.index(step, at) + len(step)
+    assert list(tmp_path.iterdir()) == []
+    assert processes_of(tmp_path) == []
+
+
 def test_ctrl_c_cleans_up_too(tmp_path: Path, environment: dict[str, str]) -> None:
     demo = subprocess.Popen(
         [sys.executable, DEMO], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -13,19 +13,21 @@ ROOT = Path(workflow_manager.__file__).parent
 MAY_IMPORT = {
     "clock": set(),
     "database": set(),
+    "metrics": set(),
     "model": set(),
     "asl": set(),
     "tracing": set(),
-    "stepfunctions": set(),
+    "stepfunctions": {"metrics"},
     "engine": {"asl", "clock", "database", "stepfunctions"},
     "store": {"database", "model"},
     "manager": {"clock", "model", "stepfunctions", "store"},
-    "api": {"clock", "definition_files", "manager", "model", "stepfunctions"},
+    "api": {"clock", "definition_files", "manager", "metrics", "model", "stepfunctions"},
     "client": {"model"},
     "diagrams": {"manager"},
     "worker": {"stepfunctions"},
     "definition_files": {"model"},
     "settings": set(),
+    "aws": {"settings"},
 }
 """Part -> parts that it may import besides itself. cli, composition and lambdas may import all."""
 

@@ -30,6 +30,7 @@ from workflow_manager.api.replies import Reply
 from workflow_manager.api.requests import Request
 from workflow_manager.api.settings import ApiSettings
 from workflow_manager.manager import WorkflowManager
+from workflow_manager.metrics import CONTENT_TYPE, Metrics
 from workflow_manager.model.errors import InvalidRequest
 
 Receive: TypeAlias = Callable[[], Awaitable[Any]]
@@ -53,9 +54,9 @@ _COMPRESSIBLE = (b"application/json", b"text/html")
 log = structlog.get_logger("workflow_manager.api")
 
 
-def create_api(manager: WorkflowManager, *, settings: ApiSettings | None = None) -> Api:
-    """The REST API over a manager, as an ASGI application."""
-    return Api(manager, settings or ApiSettings())
+def create_api(manager: WorkflowManager, *, settings: ApiSettings | None = None, metrics: Metrics | None = None) -> Api:
+    """The REST API over a manager, as an ASGI application. Metrics are told at ``/_metrics``, if there are any."""
+    return Api(manager, settings or ApiSettings(), metrics)
 
 
 def document() -> dict[str, Any]:
@@ -66,12 +67,12 @@ def document() -> dict[str, Any]:
 class Api:
     """An ASGI application without a lifespan. ``closing`` set ends its event streams: the server stops."""
 
-    def __init__(self, manager: WorkflowManager, settings: ApiSettings) -> None:
+    def __init__(self, manager: WorkflowManager, settings: ApiSettings, metrics: Metrics | None = None) -> None:
         self._manager = manager
         self._settings = settings
         self.closing = asyncio.Event()
         self._litestar = Litestar(
-            route_handlers=[*(self._route(operation) for operation in OPERATIONS), *_pages()],
+            route_handlers=[*(self._route(operation) for operation in OPERATIONS), *_pages(), *_metrics(metrics)],
             openapi_config=None,
             logging_config=None,
             exception_handlers={HTTPException: _unrouted, Exception: _unexpected},
@@ -260,6 +261,17 @@ def _pages() -> list[HTTPRouteHandler]:
         "/openapi.json": openapi_document,
     }
     return [HTTPRouteHandler(path, http_method=HttpMethod.GET)(page) for path, page in pages.items()]
+
+
+def _metrics(metrics: Metrics | None) -> list[HTTPRouteHandler]:
+    """What is there for Prometheus."""
+    if metrics is None:
+        return []
+
+    async def page() -> ASGIApp:
+        return Reply(200, metrics.render(), content_type=CONTENT_TYPE.encode())
+
+    return [HTTPRouteHandler("/_metrics", http_method=HttpMethod.GET)(page)]
 
 
 _POLICY = (

@@ -155,6 +155,10 @@ class Workflow(Struct, rename="camel", omit_defaults=True, kw_only=True):
     resolved_by_user: Annotated[
         bool, Meta(description="Succeeded, cancelled, or looked after by a person.", examples=[True])
     ] = False
+    truncated: Annotated[
+        bool,
+        Meta(description="The history was too long to be read in time: `jobs` has the first of them.", examples=[True]),
+    ] = False
 
 
 class Event(Struct, omit_defaults=True, kw_only=True):
@@ -282,4 +286,5 @@ def workflow(value: model.Workflow, *, summary: bool = False) -> Workflow:
         retry_for=value.retry_for,
         retries=value.retries,
         resolved_by_user=value.resolved_by_user,
+        truncated=value.truncated,
     )

@@ -25,6 +25,7 @@ STATUS: dict[type[errors.WfmError], int] = {
     errors.WorkflowAlreadyResolved: 409,
     errors.StorageUnavailable: 503,
     errors.BackendUnavailable: 503,
+    errors.StartUnknown: 503,
 }
 """Status of each error of the model; a subclass that has no row of its own has its parent's."""
 
@@ -66,7 +67,8 @@ def reply_to(error: Exception, request_id: str) -> Reply:
     """What a client is told about an error. One that nobody foresaw is logged, and told as no more than its request id."""
     if isinstance(error, errors.WfmError):
         status = status_of(error)
-        headers = ((b"retry-after", b"%d" % RETRY_AFTER_SECONDS),) if status == 503 else ()
+        again = status == 503 and not isinstance(error, errors.StartUnknown)  # which may have had its effect
+        headers = ((b"retry-after", b"%d" % RETRY_AFTER_SECONDS),) if again else ()
         if status >= 500:
             log.warning("request refused", code=error.code, reason=error.message)
         return Reply(status, body(error.code, error.message, **error.details), headers=headers)

@@ -41,6 +41,12 @@ def serve(
     region: Annotated[str | None, setting("region")] = None,
     account_id: Annotated[str | None, setting("account_id")] = None,
     role_arn: Annotated[str | None, setting("role_arn")] = None,
+    aws_profile: Annotated[str | None, setting("aws_profile")] = None,
+    aws_endpoint_url: Annotated[str | None, setting("aws_endpoint_url")] = None,
+    aws_threads: Annotated[str | None, setting("aws_threads")] = None,
+    aws_queue: Annotated[str | None, setting("aws_queue")] = None,
+    execution_logs: Annotated[str | None, setting("execution_logs")] = None,
+    history_seconds: Annotated[str | None, setting("history_seconds")] = None,
     environment: Annotated[str | None, setting("environment")] = None,
     log_level: Annotated[str | None, setting("log_level")] = None,
     log_format: Annotated[str | None, setting("log_format")] = None,
@@ -95,10 +101,10 @@ def serve(
 def announce(settings: Settings, url: str) -> None:
     """Say that requests are answered now, and what a person needs to send some."""
     where = settings.data if settings.store == "sqlite" else settings.store
-    line = (
-        f"workflow-manager listens on {url} (documentation: {url}/docs; endpoint_url of boto3 and the AWS CLI: {url}); "
-        f"its data is in {where}"
-    )
+    executes = "its backend is AWS Step Functions"
+    if settings.backend == "embedded":
+        executes = f"endpoint_url of boto3 and the AWS CLI: {url}"
+    line = f"workflow-manager listens on {url} (documentation: {url}/docs; {executes}); its data is in {where}"
     with contextlib.suppress(BrokenPipeError):  # a server serves, whether or not anyone reads what it prints
         typer.echo(line)
         sys.stdout.flush()

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import contextlib
 
-from workflow_manager.manager.errors import ABSENT, translated
-from workflow_manager.manager.histories import events_after
+from workflow_manager.clock import Clock
+from workflow_manager.manager.consistency import Sleep, until_consistent
+from workflow_manager.manager.errors import ABSENT, translate, translated
+from workflow_manager.manager.histories import History, events_after, first_events, last_events
 from workflow_manager.manager.inputs import execution_input
 from workflow_manager.manager.machines import StateMachines
 from workflow_manager.manager.naming import Arns, ManagerSettings
 from workflow_manager.manager.status import CANCELLED_ERROR
 from workflow_manager.model import Workflow
+from workflow_manager.model.errors import StartUnknown
 from workflow_manager.stepfunctions import errors
 from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.arns import parse_execution_arn
 from workflow_manager.stepfunctions.changes import ExecutionChanges
 from workflow_manager.stepfunctions.history import HistoryEvent
+from workflow_manager.stepfunctions.loggroups import LogGroups
 from workflow_manager.stepfunctions.protocol import StepFunctions
 from workflow_manager.store import Store
 
@@ -26,34 +30,59 @@ REMEMBERED = 10_000
 class Executions:
     """Every method raises StorageUnavailable and BackendUnavailable besides what it says."""
 
-    def __init__(self, store: Store, stepfunctions: StepFunctions, settings: ManagerSettings) -> None:
+    def __init__(
+        self,
+        store: Store,
+        stepfunctions: StepFunctions,
+        settings: ManagerSettings,
+        *,
+        clock: Clock,
+        sleep: Sleep,
+        log_groups: LogGroups | None = None,
+    ) -> None:
         self._store = store
         self._stepfunctions = stepfunctions
+        self._sleep = sleep
+        self._history_seconds = settings.history_seconds
         self._arns = Arns(settings)
-        self._machines = StateMachines(store, stepfunctions, settings)
+        self._machines = StateMachines(store, stepfunctions, settings, clock=clock, sleep=sleep, log_groups=log_groups)
         self._machine_arns: dict[str, str] = {}  # workflow id -> of the state machine it was started on, lately
 
     async def start(self, workflow: Workflow) -> None:
-        """Save a new workflow, then start its execution; if that fails, the workflow is deleted again.
+        """Save a new workflow, then start its execution; if nothing was started, the workflow is deleted again.
 
-        Raises InvalidRequest, InvalidWorkflowDefinition.
+        When no answer came the execution may have begun all the same: then the workflow stays queued, and what becomes of
+        it is found out like anything else about it (updates.py). Raises StartUnknown then, which is a BackendUnavailable;
+        also raises InvalidRequest, InvalidWorkflowDefinition.
         """
         text = execution_input(workflow.input, workflow.id)
         with translated():
             machine = await self._machines.name(workflow.workflow_definition, workflow.namespace)
         await self._store.save_workflow(workflow)
         try:
-            with translated():
-                try:
-                    await self._start_execution(machine, workflow.id, text)
-                except errors.StateMachineDoesNotExist:  # someone deleted it since it was made
-                    self._machines.forget(workflow.workflow_definition, workflow.namespace)
-                    machine = await self._machines.name(workflow.workflow_definition, workflow.namespace)
-                    await self._start_execution(machine, workflow.id, text)
-        except Exception:
+            await self._begin(workflow, machine, text)
+        except Exception as error:
+            if isinstance(error, errors.StepFunctionsError) and error.outcome_unknown:
+                raise StartUnknown(workflow.id, error.message) from error
             self._machine_arns.pop(workflow.id, None)
             await self._store.delete_workflow(workflow.id)
+            if isinstance(error, errors.StepFunctionsError):
+                raise translate(error) from error
             raise
+
+    async def _begin(self, workflow: Workflow, machine: str, text: str) -> None:
+        """Raises StepFunctionsError."""
+        try:
+            await self._start_execution(machine, workflow.id, text)
+        except errors.StateMachineDoesNotExist:  # someone deleted it since, or it was made this moment
+            self._machines.forget(workflow.workflow_definition, workflow.namespace)
+            with translated():
+                machine = await self._machines.name(workflow.workflow_definition, workflow.namespace)
+            await until_consistent(
+                self._sleep,
+                lambda: self._start_execution(machine, workflow.id, text),
+                errors.StateMachineDoesNotExist,
+            )
 
     async def _start_execution(self, machine: str, name: str, text: str) -> None:
         arn = self._arns.state_machine(machine)
@@ -97,8 +126,22 @@ class Executions:
                 return True
         return False
 
-    async def history(self, workflow: Workflow, *, after_event_id: int = 0) -> list[HistoryEvent]:
-        """The events of the workflow's execution after that one, oldest first; none if there is no execution."""
+    async def history(self, workflow: Workflow) -> History:
+        """The history of the workflow's execution, as far as time allows; empty if there is no execution."""
+        for arn in self._arns_of(workflow):
+            with translated(), contextlib.suppress(*ABSENT):
+                return await first_events(self._stepfunctions, arn, self._history_seconds)
+        return History([])
+
+    async def last_events(self, workflow: Workflow) -> list[HistoryEvent]:
+        """The last page of the history, oldest event first; none if there is no execution."""
+        for arn in self._arns_of(workflow):
+            with translated(), contextlib.suppress(*ABSENT):
+                return await last_events(self._stepfunctions, arn)
+        return []
+
+    async def events(self, workflow: Workflow, *, after_event_id: int = 0) -> list[HistoryEvent]:
+        """All events of the workflow's execution after that one, oldest first; none if there is no execution."""
         for arn in self._arns_of(workflow):
             with translated(), contextlib.suppress(*ABSENT):
                 return await events_after(self._stepfunctions, arn, after_event_id)

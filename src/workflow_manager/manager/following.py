@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+from workflow_manager.manager.consistency import Sleep
 from workflow_manager.manager.executions import Executions
 from workflow_manager.model import Workflow
 from workflow_manager.stepfunctions.changes import ExecutionChanges
 from workflow_manager.stepfunctions.history import HistoryEvent
-
-Sleep = Callable[[float], Awaitable[object]]
 
 NOTIFIED_SECONDS = 15.0
 """How long a notification of a change is waited for before looking anyway: some changes leave no event."""
@@ -36,7 +35,7 @@ async def follow(
     last_event_id, pause = after_event_id, FIRST_PAUSE_SECONDS
     while True:
         current = workflow if workflow.status.final else await read()
-        events = await executions.history(current, after_event_id=last_event_id)
+        events = await executions.events(current, after_event_id=last_event_id)
         for event in events:
             last_event_id = event.id
             yield event

@@ -6,6 +6,8 @@ import asyncio
 
 import msgspec
 
+from workflow_manager.clock import Clock
+from workflow_manager.manager.consistency import Sleep, until_consistent
 from workflow_manager.manager.expansion import expand
 from workflow_manager.manager.graphs import StateMachine
 from workflow_manager.manager.naming import (
@@ -14,20 +16,25 @@ from workflow_manager.manager.naming import (
     Arns,
     Identity,
     ManagerSettings,
+    log_group_name,
     state_machine_name,
     unambiguous_name,
 )
 from workflow_manager.manager.resources import named_resources
-from workflow_manager.manager.tags import state_machine_tags
+from workflow_manager.manager.tags import DEFINITION_NAME, as_tags, may_be, missing_tags, state_machine_tags
 from workflow_manager.model import StateResource, WorkflowDefinition
 from workflow_manager.model.errors import InvalidRequest, StateResourceNotFound
 from workflow_manager.stepfunctions import errors
 from workflow_manager.stepfunctions import types as t
+from workflow_manager.stepfunctions.loggroups import LogGroups
 from workflow_manager.stepfunctions.protocol import StepFunctions
 from workflow_manager.store import StateResourceStore
 
 REMEMBERED = 10_000
 """How many state machines are known without asking."""
+RETENTION_DAYS = 7
+CLOCKS_DIFFER_SECONDS = 2.0
+"""By how much Step Functions' clock and ours may differ; a state machine that seems older was there before."""
 
 
 def identity_of(definition: WorkflowDefinition, namespace: str) -> Identity:
@@ -38,8 +45,20 @@ def identity_of(definition: WorkflowDefinition, namespace: str) -> Identity:
 class StateMachines:
     """Finds or creates the state machine of a definition in a namespace, with the activities that its Tasks need."""
 
-    def __init__(self, store: StateResourceStore, stepfunctions: StepFunctions, settings: ManagerSettings) -> None:
+    def __init__(
+        self,
+        store: StateResourceStore,
+        stepfunctions: StepFunctions,
+        settings: ManagerSettings,
+        *,
+        clock: Clock,
+        sleep: Sleep,
+        log_groups: LogGroups | None = None,
+    ) -> None:
         self._store = store
+        self._clock = clock
+        self._sleep = sleep
+        self._log_groups = log_groups
         self._stepfunctions = stepfunctions
         self._settings = settings
         self._arns = Arns(settings)
@@ -84,14 +103,12 @@ class StateMachines:
         expansion = expand(machine, identity.namespace, self._arns, registered.get)
         for activity in sorted(expansion.activities):
             await self._create_activity(activity)
-        definition_text = msgspec.json.encode(expansion.state_machine).decode()
+        text = msgspec.json.encode(expansion.state_machine).decode()
+        tags = state_machine_tags(identity, self._settings.environment, definition.default_tags)
         name = state_machine_name(identity)
-        try:
-            await self._create(name, definition_text, identity, definition)
-        except errors.StateMachineAlreadyExists:
-            if not await self._is(name, identity):
-                name = unambiguous_name(identity)
-                await self._create_or_keep(name, definition_text, identity, definition)
+        if not await self._find_or_create(name, text, identity, tags):
+            name = unambiguous_name(identity)  # which no other identity has
+            await self._find_or_create(name, text, identity, tags)
         self._remember(identity, name)
         return name
 
@@ -119,28 +136,94 @@ class StateMachines:
             )
         await self._stepfunctions.create_activity(t.CreateActivityInput(name=name))
 
-    async def _create(self, name: str, text: str, identity: Identity, definition: WorkflowDefinition) -> None:
-        await self._stepfunctions.create_state_machine(
-            t.CreateStateMachineInput(
-                name=name,
-                definition=text,
-                role_arn=self._settings.role_arn,
-                tags=state_machine_tags(identity, self._settings.environment, definition.default_tags),
-            )
-        )
+    async def _find_or_create(self, name: str, text: str, identity: Identity, tags: dict[str, str]) -> bool:
+        """Make the state machine of this name, or complete the one that is there; whether it is the one meant.
 
-    async def _create_or_keep(self, name: str, text: str, identity: Identity, definition: WorkflowDefinition) -> None:
-        """One that exists differs in what its resources were at the time it was made; it stays as it is."""
+        One that is there may differ in what its resources were at the time it was made; it stays as it is. Whoever made it
+        in this moment (another server, another attempt of this call) meant the same: the API is idempotent then.
+        """
+        logging = await self._logging(name, tags)
+        before = self._clock.now()
+        same = True
         try:
-            await self._create(name, text, identity, definition)
+            made = await until_consistent(
+                self._sleep,
+                lambda: self._stepfunctions.create_state_machine(
+                    t.CreateStateMachineInput(
+                        name=name,
+                        definition=text,
+                        role_arn=self._settings.role_arn,
+                        logging_configuration=logging,
+                        tags=as_tags(tags),
+                    )
+                ),
+                errors.ConflictException,
+            )
+            if made.creation_date >= before - CLOCKS_DIFFER_SECONDS:
+                return True
         except errors.StateMachineAlreadyExists:
-            return
+            same = False
+        return await self._complete(name, identity, tags, logging, same=same)
 
-    async def _is(self, name: str, identity: Identity) -> bool:
-        """Whether the state machine that has this name is the one meant, and not of a definition with a similar name."""
-        answer = await self._stepfunctions.list_tags_for_resource(
-            t.ListTagsForResourceInput(resource_arn=self._arns.state_machine(name))
+    async def _complete(
+        self,
+        name: str,
+        identity: Identity,
+        tags: dict[str, str],
+        logging: t.LoggingConfiguration | None,
+        *,
+        same: bool,
+    ) -> bool:
+        """Give a state machine that was there what it lacks, if it is the one meant; whether it is.
+
+        One whose definition is not the ``same`` must say by its tags that it is.
+        """
+        arn = self._arns.state_machine(name)
+        answer = await until_consistent(
+            self._sleep,
+            lambda: self._stepfunctions.list_tags_for_resource(t.ListTagsForResourceInput(resource_arn=arn)),
+            errors.ResourceNotFound,
         )
-        theirs = {(tag.key, tag.value) for tag in answer.tags or ()}
-        ours = {(tag.key, tag.value) for tag in state_machine_tags(identity, "", {})}
-        return ours <= theirs
+        theirs = {tag.key: tag.value or "" for tag in answer.tags or () if tag.key is not None}
+        if not may_be(identity, theirs) or not (same or DEFINITION_NAME in theirs):
+            return False
+        missing = missing_tags(tags, theirs)
+        if missing:
+            await until_consistent(
+                self._sleep,
+                lambda: self._stepfunctions.tag_resource(t.TagResourceInput(resource_arn=arn, tags=as_tags(missing))),
+                errors.ConflictException,
+            )
+        if logging is not None:
+            await self._add_logging(arn, logging)
+        return True
+
+    async def _logging(self, name: str, tags: dict[str, str]) -> t.LoggingConfiguration | None:
+        """The logging configuration of a state machine of this name, its log group made; None without log groups."""
+        if self._log_groups is None:
+            return None
+        group = log_group_name(name)
+        common = {key: value for key, value in tags.items() if key in {"application", "environment"}}
+        await self._log_groups.ensure(group, retention_days=RETENTION_DAYS, tags=common)
+        return t.LoggingConfiguration(
+            level="ALL",
+            include_execution_data=True,
+            destinations=[
+                t.LogDestination(
+                    cloud_watch_logs_log_group=t.CloudWatchLogsLogGroup(log_group_arn=self._arns.log_group(group))
+                )
+            ],
+        )
+
+    async def _add_logging(self, arn: str, logging: t.LoggingConfiguration) -> None:
+        """Once: a state machine that logs, to wherever and whatever, is left as it is."""
+        described = await self._stepfunctions.describe_state_machine(t.DescribeStateMachineInput(state_machine_arn=arn))
+        present = described.logging_configuration
+        if present is None or not present.destinations:
+            await until_consistent(
+                self._sleep,
+                lambda: self._stepfunctions.update_state_machine(
+                    t.UpdateStateMachineInput(state_machine_arn=arn, logging_configuration=logging)
+                ),
+                errors.ConflictException,
+            )

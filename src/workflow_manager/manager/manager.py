@@ -7,15 +7,17 @@ import contextlib
 import uuid
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import structs
 
 from workflow_manager.clock import Clock, SystemClock
 from workflow_manager.manager import resume
+from workflow_manager.manager.consistency import Sleep
 from workflow_manager.manager.definitions import Definitions
 from workflow_manager.manager.executions import Executions
-from workflow_manager.manager.following import Sleep, follow
+from workflow_manager.manager.families import Families
+from workflow_manager.manager.following import follow
 from workflow_manager.manager.jobs import jobs
 from workflow_manager.manager.naming import ManagerSettings
 from workflow_manager.manager.sweeping import Sweeper, SweepSettings
@@ -37,13 +39,17 @@ from workflow_manager.model import (
 from workflow_manager.model.errors import (
     CancellationNotAllowed,
     InvalidRequest,
+    StartUnknown,
     WorkflowAlreadyResolved,
     WorkflowNotFound,
 )
 from workflow_manager.stepfunctions.changes import ExecutionChanges, StatusChange
 from workflow_manager.stepfunctions.history import HistoryEvent
+from workflow_manager.stepfunctions.loggroups import LogGroups
 from workflow_manager.stepfunctions.protocol import StepFunctions
 from workflow_manager.store import Store
+
+T = TypeVar("T")
 
 LARGEST_PAGE = 10_000
 CAUSE_LENGTH = 32_768
@@ -54,8 +60,8 @@ class WorkflowManager:
     """Every method may raise StorageUnavailable and BackendUnavailable besides what it says.
 
     ``changes`` tells of executions' new statuses; without it, a workflow's status is looked up when it is read.
-    ``sleep`` is what waiting is done with; ``sweep`` bounds the looking after workflows that nobody reads. Call ``start``
-    before and ``stop`` after use.
+    With ``log_groups``, state machines log their executions to one each. ``sleep`` is what waiting is done with; ``sweep``
+    bounds the looking after workflows that nobody reads. Call ``start`` before and ``stop`` after use.
     """
 
     def __init__(
@@ -65,6 +71,7 @@ class WorkflowManager:
         *,
         settings: ManagerSettings,
         changes: ExecutionChanges | None = None,
+        log_groups: LogGroups | None = None,
         clock: Clock = SystemClock(),  # noqa: B008 - it has no state
         sleep: Sleep = asyncio.sleep,
         sweep: SweepSettings = SweepSettings(),  # noqa: B008 - it is immutable
@@ -74,9 +81,9 @@ class WorkflowManager:
         self._clock = clock
         self._sleep = sleep
         self._definitions = Definitions(store, stepfunctions, settings, clock)
-        self._executions = Executions(store, stepfunctions, settings)
-        self._updates = Updates(store, self._executions, clock)
-        self._resuming = asyncio.Lock()
+        self._executions = Executions(store, stepfunctions, settings, clock=clock, sleep=sleep, log_groups=log_groups)
+        self._updates = Updates(store, self._executions, clock, keep_jobs=settings.keep_jobs)
+        self._families = Families(store, clock, sleep)
         self._carried: set[asyncio.Task[Any]] = set()
         self._sweeper = Sweeper(store, self._updates, clock, sleep, settings=sweep, pushed=changes is not None)
         self._sweeping: asyncio.Task[None] | None = None
@@ -94,6 +101,7 @@ class WorkflowManager:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._sweeping
             self._sweeping = None
+        await self._updates.stop()
         await asyncio.gather(*self._carried, return_exceptions=True)
 
     async def on_status_changes(self, changes: Sequence[StatusChange]) -> None:
@@ -153,7 +161,7 @@ class WorkflowManager:
 
         Raises WorkflowNotFound.
         """
-        return await self._with_jobs(await self._current(workflow_id), anew=fetch_history)
+        return await self._updates.with_jobs(await self._current(workflow_id), anew=fetch_history)
 
     async def workflows(self, query: WorkflowQuery) -> Page[Workflow]:
         """A page of workflows as they were last stored, without jobs. Raises InvalidRequest, InvalidPageToken."""
@@ -182,28 +190,11 @@ class WorkflowManager:
     async def resume(self, workflow_id: str, how: Resumption | str) -> Workflow:
         """Start a new workflow from a state of a finished one (its name, or more), with the input which that state had.
 
-        Raises WorkflowNotFound, ResumeNotAllowed and what ``start_workflow`` raises.
+        Once begun it is carried through, even if the caller gives up waiting. Raises WorkflowNotFound, ResumeNotAllowed and
+        what ``start_workflow`` raises.
         """
         how = Resumption(start_at=how) if isinstance(how, str) else how
-        async with self._resuming:  # two at once would not see each other among the descendants
-            original = await self._current(workflow_id)
-            resume.check_finished(original)
-            definition = await self._definition_to_resume(original, how)
-            if not how.from_failed:
-                resume.top_level_state(definition, how.start_at)
-            await self._check_descendants(original)
-            start_at, input_ = await self._place_to_resume(original, how)
-            resume.top_level_state(definition, start_at)
-            workflow = self._new_workflow(
-                resume.definition_from(definition, start_at),
-                namespace=original.namespace,
-                queue=original.queue,
-                input=input_,
-                tags=original.tags,
-                retry_for=original.id,
-            )
-            await self._carry_through(self._start_retry(workflow))
-        return structs.replace(workflow, jobs=[])
+        return await self._carry_through(self._resume(workflow_id, how))
 
     async def resolve(self, workflow_id: str) -> None:
         """Mark a workflow as dealt with. Raises WorkflowNotFound, WorkflowAlreadyResolved."""
@@ -224,7 +215,7 @@ class WorkflowManager:
 
         async def read() -> Workflow:
             current = await self._current(workflow_id)
-            return await self._with_jobs(current) if current.status.final else current
+            return await self._updates.with_jobs(current) if current.status.final else current
 
         return follow(read, self._executions, self._changes, self._sleep, after_event_id, wait=wait)
 
@@ -255,10 +246,27 @@ class WorkflowManager:
         """The stored workflow, brought up to date with its execution if it is unfinished. Raises WorkflowNotFound."""
         return await self._updates.refreshed(await self._store.workflow(workflow_id))
 
-    async def _with_jobs(self, workflow: Workflow, *, anew: bool = False) -> Workflow:
-        if workflow.jobs is not None and not anew:
-            return workflow
-        return structs.replace(workflow, jobs=jobs(await self._executions.history(workflow), workflow))
+    async def _resume(self, workflow_id: str, how: Resumption) -> Workflow:
+        async with self._families.only_one(workflow_id) as still_only_one:
+            original = await self._current(workflow_id)
+            resume.check_finished(original)
+            definition = await self._definition_to_resume(original, how)
+            if not how.from_failed:
+                resume.top_level_state(definition, how.start_at)
+            await self._check_descendants(original)
+            start_at, input_ = await self._place_to_resume(original, how)
+            resume.top_level_state(definition, start_at)
+            workflow = self._new_workflow(
+                resume.definition_from(definition, start_at),
+                namespace=original.namespace,
+                queue=original.queue,
+                input=input_,
+                tags=original.tags,
+                retry_for=original.id,
+            )
+            await still_only_one()
+            await self._start_retry(workflow)
+        return structs.replace(workflow, jobs=[])
 
     async def _definition_to_resume(self, original: Workflow, how: Resumption) -> WorkflowDefinition:
         if how.version is None:
@@ -269,16 +277,30 @@ class WorkflowManager:
         """The state to start at, and its input. Raises ResumeNotAllowed."""
         if not how.from_failed and how.input is not None:
             return how.start_at, how.input
-        history = await self._executions.history(original)
         if how.from_failed:
+            history = await self._executions.events(original)
             start_at, recorded = resume.failed_state(original, history, recorded=how.input is None)
         else:
-            start_at = how.start_at
-            recorded = resume.recorded_input(original, start_at, jobs(history, original), history)
+            start_at, recorded = how.start_at, await self._recorded_input(original, how.start_at)
         return start_at, recorded if how.input is None else how.input
 
+    async def _recorded_input(self, original: Workflow, start_at: str) -> str:
+        """Raises ResumeNotAllowed."""
+        if original.jobs is not None and resume.has_jobs(original, start_at):
+            return resume.recorded_input(original, start_at, original.jobs, ())
+        history = await self._executions.events(original)
+        return resume.recorded_input(original, start_at, jobs(history, original), history)
+
     async def _start_retry(self, workflow: Workflow) -> None:
-        await self._executions.start(workflow)
+        """Also one that may or may not have begun is a descendant from now on."""
+        try:
+            await self._executions.start(workflow)
+        except StartUnknown:
+            await self._link_retry(workflow)
+            raise
+        await self._link_retry(workflow)
+
+    async def _link_retry(self, workflow: Workflow) -> None:
         await self._store.change_workflow(
             workflow.retry_for, WorkflowChange(add_retry=workflow.id, last_updated=workflow.created_at)
         )
@@ -299,12 +321,12 @@ class WorkflowManager:
             resume.check_descendant(workflow, descendant)
             waiting += descendant.retries or ()
 
-    async def _carry_through(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _carry_through(self, work: Coroutine[Any, Any, T]) -> T:
         """Do it in a task of its own, so that a caller that gives up (a request's timeout) does not leave it half done."""
         task = asyncio.create_task(work)
         self._carried.add(task)
         task.add_done_callback(self._carried_through)
-        await asyncio.shield(task)
+        return await asyncio.shield(task)
 
     def _carried_through(self, task: asyncio.Task[Any]) -> None:
         self._carried.discard(task)

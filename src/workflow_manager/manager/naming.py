@@ -18,15 +18,24 @@ _HASH_LENGTH = 16
 FORBIDDEN = re.compile(r"""[\s<>{}\[\]?*"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]""")
 """Characters that no name may hold (API reference, CreateStateMachine: name)."""
 
+_NOT_IN_LOG_GROUPS = re.compile(r"[^A-Za-z0-9_/.#-]")
+"""Characters that the name of a log group may not hold (CloudWatch Logs API reference, CreateLogGroup)."""
+
 
 class ManagerSettings(Struct, frozen=True, kw_only=True):
-    """Where state machines, activities and functions live. ``environment`` is a tag of every state machine, if given."""
+    """Where state machines, activities and functions live, and how their histories are read.
+
+    ``environment`` is a tag of every state machine, if given. A workflow's history is read for ``history_seconds``, None is
+    to its end; with ``keep_jobs`` the jobs of a finished workflow are stored with it, and read from Step Functions once.
+    """
 
     region: str = "us-east-1"
     account_id: str = "000000000000"
     role_arn: str = "arn:aws:iam::000000000000:role/workflow-manager"
     environment: str = ""
     partition: str = "aws"
+    history_seconds: float | None = None
+    keep_jobs: bool = False
 
 
 class Identity(Struct, frozen=True, kw_only=True):
@@ -58,6 +67,14 @@ def unambiguous_name(identity: Identity) -> str:
     return FORBIDDEN.sub("-", f"{plain[: NAME_LENGTH - _HASH_LENGTH - 2]}--{digest}")
 
 
+def log_group_name(state_machine: str) -> str:
+    """The log group of a state machine. The prefix is AWS's own for logs that its services deliver.
+
+    Source: Step Functions Developer Guide, "Using CloudWatch Logs to log execution history".
+    """
+    return "/aws/vendedlogs/states/" + _NOT_IN_LOG_GROUPS.sub("-", state_machine)
+
+
 def resource_name(namespace: str, name: str) -> str:
     """What shorthand in a Task stands for: the activity, function or Glue job ``{namespace}--{name}``."""
     return f"{namespace}--{name}"
@@ -72,7 +89,12 @@ class Arns:
         self.execution = states.execution
         self.activity = states.activity
         self.glue_start_job_run = f"arn:{settings.partition}:states:::glue:startJobRun.sync"
+        self._log_groups = f"arn:{settings.partition}:logs:{settings.region}:{settings.account_id}:log-group:"
         self._functions = f"arn:{settings.partition}:lambda:{settings.region}:{settings.account_id}:function:"
 
     def function(self, name: str) -> str:
         return f"{self._functions}{name}"
+
+    def log_group(self, name: str) -> str:
+        """As a destination of a state machine's log, which needs the ``:*`` (API reference, CloudWatchLogsLogGroup)."""
+        return f"{self._log_groups}{name}:*"

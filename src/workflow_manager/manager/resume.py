@@ -67,13 +67,18 @@ def failed_state(workflow: Workflow, history: Sequence[HistoryEvent], *, recorde
     raise ResumeNotAllowed(f"No state ran in Workflow {workflow.id}; submit a new workflow instead")
 
 
+def has_jobs(workflow: Workflow, start_at: str) -> bool:
+    """Whether the input of a top-level state is that of its job. Raises ResumeNotAllowed."""
+    return top_level_state(workflow.workflow_definition, start_at).get("Type") in _WITH_JOBS
+
+
 def recorded_input(workflow: Workflow, start_at: str, jobs: Sequence[Job], history: Sequence[HistoryEvent]) -> str:
     """The input, as JSON, that a top-level state ran with. Raises ResumeNotAllowed when it did not run.
 
     A Task, Choice or Succeed: that of its job; the last job if it is this state's, else the first in history. Any
     other state: that of the event with which it was first entered.
     """
-    if top_level_state(workflow.workflow_definition, start_at).get("Type") in _WITH_JOBS:
+    if has_jobs(workflow, start_at):
         recorded = _of_its_job(workflow, start_at, jobs)
     else:
         recorded = _entered_with(workflow, start_at, history)

@@ -24,7 +24,7 @@ import structlog
 from msgspec import Struct, structs
 
 from workflow_manager.clock import Clock
-from workflow_manager.manager.following import Sleep
+from workflow_manager.manager.consistency import Sleep
 from workflow_manager.manager.times import moment
 from workflow_manager.manager.updates import NEVER_BEGAN_AFTER, Updates
 from workflow_manager.model import Workflow, WorkflowChange, WorkflowQuery, WorkflowStatus

@@ -103,7 +103,10 @@ class Job(Struct, rename="camel", frozen=True, kw_only=True):
 
 
 class Workflow(Struct, rename="camel", frozen=True, kw_only=True):
-    """One run of a workflow definition. ``input`` and ``output`` are JSON as text; ``id`` names the execution too."""
+    """One run of a workflow definition. ``input`` and ``output`` are JSON as text; ``id`` names the execution too.
+
+    ``truncated``: its history was too long to be read in time, and ``jobs`` has the first of them. Never stored.
+    """
 
     id: str
     created_at: datetime
@@ -122,6 +125,7 @@ class Workflow(Struct, rename="camel", frozen=True, kw_only=True):
     retry_for: str = ""
     retries: list[str] | None = None
     resolved_by_user: bool = False
+    truncated: bool = False
 
 
 class WorkflowChange(Struct, frozen=True, kw_only=True):

@@ -98,3 +98,16 @@ class BackendUnavailable(WfmError):
     """What executes state machines refused or could not be reached for a reason that is not the caller's. Try again."""
 
     code = "BackendUnavailable"
+
+
+class StartUnknown(BackendUnavailable):
+    """Whether an execution began is not known, as no answer came; its workflow is there, and queued until that is clear."""
+
+    code = "StartUnknown"
+
+    def __init__(self, workflow_id: str, why: str) -> None:
+        super().__init__(
+            f"{why}; whether workflow {workflow_id} has begun is not known yet. It is queued until that is clear, which "
+            "takes five minutes at most: look at it before you submit it again"
+        )
+        self.workflow_id = workflow_id

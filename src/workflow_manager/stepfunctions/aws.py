@@ -1,28 +1,37 @@
 """The seam over AWS: the Step Functions API called with boto3.
 
-boto3 blocks, so its calls run in two bounded pools of threads: long polls of GetActivityTask, each of which holds its thread for
-up to a minute, never keep other calls waiting. Its errors become those of errors.py, its datetimes seconds since the epoch,
-its history events HistoryEvents.
+boto3 blocks, so its calls run in threads (threads.py). Operations that hold their thread for long, polls of activities above
+all, have threads of their own and never keep other calls waiting. boto3's errors become those of errors.py (awserrors.py);
+answers are decoded straight into the seam's types, as botocore's own parser takes long.
+
+A client that is throttled slows all its calls down (botocore's adaptive retries), while AWS has a rate for each operation. So
+there is a client for each kind of call: when reading is throttled, or making state machines, starting goes on.
 """
 
 from __future__ import annotations
 
 import asyncio
+import importlib.metadata
+import os
+import threading
+import time
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
-from functools import cache
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypeVar
 
 import boto3
+import botocore
 import msgspec
-from botocore import exceptions
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
+from workflow_manager.metrics import Calls
 from workflow_manager.stepfunctions import errors
 from workflow_manager.stepfunctions import types as t
-from workflow_manager.stepfunctions.history import DETAILS, HistoryEvent
+from workflow_manager.stepfunctions.awsanswers import decoder
+from workflow_manager.stepfunctions.awserrors import attempt_may_have_been_carried_out, translated
 from workflow_manager.stepfunctions.protocol import OPERATIONS
+from workflow_manager.stepfunctions.sender import send_leanly
+from workflow_manager.stepfunctions.threads import NoThread, Threads
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -30,8 +39,39 @@ if TYPE_CHECKING:
 Request = TypeVar("Request")
 Result = TypeVar("Result")
 
-POLL_READ_TIMEOUT_SECONDS = 70
-"""GetActivityTask answers within 60 seconds (API reference); "set your client side socket timeout to at least 65"."""
+THREADS = 32
+QUEUE = 1000
+POLLS = 64
+
+LONG_READ_SECONDS = {"GetActivityTask": 70, "StartSyncExecution": 310}
+"""Operations that hold their thread -> how long they may be silent: polls end after 60 seconds ("set your client side socket
+timeout to at least 65", API reference), synchronous executions after 5 minutes."""
+
+APPLICATION = "workflow-manager"
+"""Value of the tag ``application`` of state machines whose definitions never change."""
+REMEMBERED = 1_000
+"""How many of them are known."""
+
+Kind: TypeAlias = Literal["act", "read", "make", "long"]
+
+CONNECT_SECONDS = 3
+READ_SECONDS = 3
+"""Silence after which a call is tried again: early enough that a request of five seconds sees the second try succeed."""
+ATTEMPTS = 4
+"""How often a call is tried when it is throttled, breaks off or is answered a 5xx; botocore pauses longer every time."""
+USER_AGENT = f"workflow-manager/{importlib.metadata.version('workflow-manager')} Botocore/{botocore.__version__}"
+"""botocore would put one together for every call, twice, which takes a sixth of the call's time."""
+
+
+def kind_of(operation: str) -> Kind:
+    """Of the API's operations: those on executions and tasks act, and the others read or make what they act on."""
+    if operation in LONG_READ_SECONDS:
+        return "long"
+    if operation.startswith(("Describe", "Get", "List", "Validate", "TestState")):
+        return "read"
+    if operation.startswith(("Create", "Delete", "Publish", "Tag", "Untag", "Update")):
+        return "make"
+    return "act"
 
 
 def _operation(
@@ -40,21 +80,36 @@ def _operation(
     """A method of AwsStepFunctions: the operation ``name`` of the API."""
     method, *types = OPERATIONS[name]
     assert types == [request_type, result_type]
+    decode = decoder(name, result_type)
+
+    kind = kind_of(name)
 
     async def call(self: AwsStepFunctions, request: Request, /) -> Result:
-        pool = self._polls if name == "GetActivityTask" else self._calls
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(pool, _call, getattr(self._client, method), request, result_type)
+        function = getattr(self._client(kind), method)
+
+        def blocking() -> Result:
+            return self._call(name, function, request, decode)
+
+        try:
+            return await (self._long_calls if kind == "long" else self._calls).run(blocking)
+        except NoThread as refusal:
+            if self._counted is not None:
+                self._counted.refused()
+            raise errors.NotSent(
+                f"{name} was not sent to Step Functions: {refusal}; try again in a moment, and give the server more "
+                "threads if this goes on"
+            ) from None
 
     call.__name__ = method
     return call
 
 
 class AwsStepFunctions:
-    """Calls the Step Functions API of AWS, or of whatever ``endpoint_url`` names.
+    """Calls the Step Functions API of AWS, or of whatever ``endpoint_url`` (else botocore's variables) names.
 
-    ``region`` and ``profile`` default to the AWS default chain. At most ``threads`` calls and ``polls`` polls of
-    activities run at a time; further ones wait. Use as an async context manager, or close.
+    ``region`` and ``profile`` default to the AWS default chain. At most ``threads`` calls run at a time and ``queue`` more
+    wait; ``polls`` is how many long calls (polls of activities, synchronous executions) run, with as many waiting. Calls
+    are told to ``counted``, if given. Use as an async context manager, or close.
     """
 
     def __init__(
@@ -63,22 +118,26 @@ class AwsStepFunctions:
         region: str | None = None,
         endpoint_url: str | None = None,
         profile: str | None = None,
-        threads: int = 16,
-        polls: int = 64,
+        threads: int = THREADS,
+        queue: int = QUEUE,
+        polls: int = POLLS,
         session: boto3.Session | None = None,
+        counted: Calls | None = None,
     ) -> None:
-        session = session or boto3.Session(profile_name=profile, region_name=region)
-        config = Config(
-            # the endpoint of a test or of this product has no second host name for synchronous executions
-            inject_host_prefix=False if endpoint_url else None,
-            max_pool_connections=threads + polls,
-            parameter_validation=False,  # the service's own words serve callers better, and are the same everywhere
-            read_timeout=POLL_READ_TIMEOUT_SECONDS,
-            retries={"mode": "standard"},
+        self._session = session or boto3.Session(
+            profile_name=profile, region_name=region or os.environ.get("AWS_REGION")
         )
-        self._client: SFNClient = session.client("stepfunctions", endpoint_url=endpoint_url, config=config)
-        self._calls = ThreadPoolExecutor(threads, "stepfunctions")
-        self._polls = ThreadPoolExecutor(polls, "stepfunctions-poll")
+        self._endpoint_url = endpoint_url
+        self._counted = counted
+        self._attempts = threading.local()  # of the call that a thread is carrying out
+        self._connections = {"long": polls, "act": threads, "read": threads, "make": threads}
+        self._clients: dict[Kind, SFNClient] = {}
+        self._immutable: dict[str, t.DescribeStateMachineOutput | None] = {}  # ARN -> what it is, once that was asked
+        self._calls = Threads(threads, queue, "stepfunctions")
+        self._long_calls = Threads(polls, polls, "stepfunctions-long")
+        self._client("act")  # what is wrong with the configuration is told now
+        if counted is not None:
+            counted.watch(lambda: self._calls.inside)
 
     async def __aenter__(self) -> Self:
         return self
@@ -87,18 +146,117 @@ class AwsStepFunctions:
         await self.close()
 
     async def close(self) -> None:
-        """Wait for running calls, and drop those that have not begun; polls are cut off with their connections."""
-        self._polls.shutdown(wait=False, cancel_futures=True)
-        await asyncio.to_thread(self._calls.shutdown, cancel_futures=True)
-        self._client.close()
+        """Wait for running calls, and refuse those that have not begun; long ones are cut off with their connections."""
+        self._long_calls.shutdown(wait=False)
+        if "long" in self._clients:
+            self._clients["long"].close()
+        await asyncio.to_thread(self._calls.shutdown, wait=True)
+        for client in self._clients.values():
+            client.close()
+
+    def _client(self, kind: Kind) -> SFNClient:
+        """The client for one kind of call, made when it is needed: most servers poll for nobody."""
+        client = self._clients.get(kind)
+        if client is None:
+            client = self._clients[kind] = self._new_client(kind)
+        return client
+
+    def _new_client(self, kind: Kind) -> SFNClient:
+        read_seconds = max(LONG_READ_SECONDS.values()) if kind == "long" else READ_SECONDS
+        config = Config(
+            connect_timeout=CONNECT_SECONDS,
+            read_timeout=read_seconds,
+            max_pool_connections=self._connections[kind],
+            parameter_validation=False,  # the service's own words serve callers better, and are the same everywhere
+            retries={"mode": "adaptive", "total_max_attempts": ATTEMPTS},
+            tcp_keepalive=True,
+            user_agent=USER_AGENT,
+        )
+        client: SFNClient = self._session.client("stepfunctions", endpoint_url=self._endpoint_url, config=config)
+        if not _is_aws(client.meta.endpoint_url):
+            # no other endpoint has a second host name (sync-...) for operations that answer with an outcome
+            client.close()
+            config = config.merge(Config(inject_host_prefix=False))
+            client = self._session.client("stepfunctions", endpoint_url=client.meta.endpoint_url, config=config)
+        send_leanly(
+            client,
+            connect_seconds=CONNECT_SECONDS,
+            read_seconds=read_seconds,
+            connections=self._connections[kind],
+        )
+        events = client.meta.events
+        events.register("before-parse.sfn", _leave_body_alone)
+        events.register("response-received.sfn", self._attempt_ended)
+        return client
+
+    def _attempt_ended(self, response_dict: dict[str, Any] | None, exception: Exception | None, **_: object) -> None:
+        """Hear from botocore of every attempt of a call, in the call's thread."""
+        self._attempts.made += 1
+        status = None if response_dict is None else response_dict["status_code"]
+        if attempt_may_have_been_carried_out(status, exception):
+            self._attempts.unknown = True
+
+    def _call(
+        self,
+        name: str,
+        method: Callable[..., dict[str, Any]],
+        request: Any,
+        decode: Callable[[bytes], Result],
+    ) -> Result:
+        """One blocking call. Raises the errors of errors.py."""
+        attempts = self._attempts
+        attempts.made, attempts.unknown = 0, False
+        outcome, began = "ok", time.perf_counter()
+        try:
+            return decode(method(**msgspec.to_builtins(request))[BODY])
+        except (ClientError, BotoCoreError, msgspec.MsgspecError) as error:
+            ours = translated(name, error)
+            ours.outcome_unknown = ours.outcome_unknown or attempts.unknown
+            outcome = ours.code
+            raise ours from error
+        finally:
+            if self._counted is not None:
+                self._counted.ended(name, outcome, time.perf_counter() - began, attempts=attempts.made)
+
+    async def create_state_machine(self, request: t.CreateStateMachineInput, /) -> t.CreateStateMachineOutput:
+        answer = await self._create_state_machine(request)
+        if any(tag.key == "application" and tag.value == APPLICATION for tag in request.tags or ()):
+            if len(self._immutable) >= REMEMBERED:
+                self._immutable.pop(next(iter(self._immutable)))
+            self._immutable[answer.state_machine_arn] = None
+        return answer
+
+    async def describe_state_machine(self, request: t.DescribeStateMachineInput, /) -> t.DescribeStateMachineOutput:
+        """Asked once for a state machine that was made here for workflow-manager: nobody changes its definition."""
+        arn = request.state_machine_arn
+        known = self._immutable.get(arn)
+        if known is not None and request.included_data is None:
+            return known
+        answer = await self._describe_state_machine(request)
+        if arn in self._immutable and request.included_data is None:
+            self._immutable[arn] = answer
+        return answer
+
+    async def update_state_machine(self, request: t.UpdateStateMachineInput, /) -> t.UpdateStateMachineOutput:
+        self._immutable.pop(request.state_machine_arn, None)
+        return await self._update_state_machine(request)
+
+    async def delete_state_machine(self, request: t.DeleteStateMachineInput, /) -> t.DeleteStateMachineOutput:
+        self._immutable.pop(request.state_machine_arn, None)
+        return await self._delete_state_machine(request)
+
+    _create_state_machine = _operation("CreateStateMachine", t.CreateStateMachineInput, t.CreateStateMachineOutput)
+    _describe_state_machine = _operation(
+        "DescribeStateMachine", t.DescribeStateMachineInput, t.DescribeStateMachineOutput
+    )
+    _update_state_machine = _operation("UpdateStateMachine", t.UpdateStateMachineInput, t.UpdateStateMachineOutput)
+    _delete_state_machine = _operation("DeleteStateMachine", t.DeleteStateMachineInput, t.DeleteStateMachineOutput)
 
     create_activity = _operation("CreateActivity", t.CreateActivityInput, t.CreateActivityOutput)
-    create_state_machine = _operation("CreateStateMachine", t.CreateStateMachineInput, t.CreateStateMachineOutput)
     create_state_machine_alias = _operation(
         "CreateStateMachineAlias", t.CreateStateMachineAliasInput, t.CreateStateMachineAliasOutput
     )
     delete_activity = _operation("DeleteActivity", t.DeleteActivityInput, t.DeleteActivityOutput)
-    delete_state_machine = _operation("DeleteStateMachine", t.DeleteStateMachineInput, t.DeleteStateMachineOutput)
     delete_state_machine_alias = _operation(
         "DeleteStateMachineAlias", t.DeleteStateMachineAliasInput, t.DeleteStateMachineAliasOutput
     )
@@ -108,9 +266,6 @@ class AwsStepFunctions:
     describe_activity = _operation("DescribeActivity", t.DescribeActivityInput, t.DescribeActivityOutput)
     describe_execution = _operation("DescribeExecution", t.DescribeExecutionInput, t.DescribeExecutionOutput)
     describe_map_run = _operation("DescribeMapRun", t.DescribeMapRunInput, t.DescribeMapRunOutput)
-    describe_state_machine = _operation(
-        "DescribeStateMachine", t.DescribeStateMachineInput, t.DescribeStateMachineOutput
-    )
     describe_state_machine_alias = _operation(
         "DescribeStateMachineAlias", t.DescribeStateMachineAliasInput, t.DescribeStateMachineAliasOutput
     )
@@ -146,7 +301,6 @@ class AwsStepFunctions:
     test_state = _operation("TestState", t.TestStateInput, t.TestStateOutput)
     untag_resource = _operation("UntagResource", t.UntagResourceInput, t.UntagResourceOutput)
     update_map_run = _operation("UpdateMapRun", t.UpdateMapRunInput, t.UpdateMapRunOutput)
-    update_state_machine = _operation("UpdateStateMachine", t.UpdateStateMachineInput, t.UpdateStateMachineOutput)
     update_state_machine_alias = _operation(
         "UpdateStateMachineAlias", t.UpdateStateMachineAliasInput, t.UpdateStateMachineAliasOutput
     )
@@ -155,62 +309,17 @@ class AwsStepFunctions:
     )
 
 
-def _call(method: Callable[..., dict[str, Any]], request: Any, result_type: type[Result]) -> Result:
-    """One blocking call. Raises the errors of errors.py."""
-    try:
-        response = method(**msgspec.to_builtins(request))
-    except exceptions.ClientError as error:
-        raise _client_error(error) from error
-    except (exceptions.NoCredentialsError, exceptions.PartialCredentialsError) as error:
-        raise errors.AccessDeniedException(
-            f"{error}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or configure a profile"
-        ) from error
-    except exceptions.BotoCoreError as error:  # no connection, no answer in time, or one that is not AWS's
-        raise errors.ServiceUnavailable(f"Step Functions could not be reached: {error}") from error
-    response.pop("ResponseMetadata", None)
-    return msgspec.convert(_plain(response), result_type)
+BODY = "body"
+"""Where an answer's body is kept for the seam's own decoder."""
 
 
-def _client_error(error: exceptions.ClientError) -> errors.StepFunctionsError:
-    """Ours for AWS's. What is not the caller's fault becomes ServiceUnavailable: it is worth another try."""
-    answer = error.response
-    code, message = answer.get("Error", {}).get("Code", ""), answer.get("Error", {}).get("Message", "")
-    if answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 400) >= 500:
-        return errors.ServiceUnavailable(message or str(error))
-    members = {
-        member: value
-        for member, value in answer.items()
-        if member not in ("Error", "ResponseMetadata", "message", "Message")
-    }
-    return (errors.BY_CODE.get(code) or _unlisted(code))(message, **members)
+def _leave_body_alone(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object) -> None:
+    """Hand botocore's parser an empty answer, and the body around it; errors are left to botocore."""
+    if response_dict["status_code"] < 300:
+        customized_response_dict[BODY] = response_dict["body"]
+        response_dict["body"] = b"{}"
 
 
-@cache
-def _unlisted(code: str) -> type[errors.StepFunctionsError]:
-    """The kind of an error that the service model does not list, such as ExpiredTokenException."""
-    return type(code or "UnknownError", (errors.StepFunctionsError,), {"code": code or "UnknownError"})
-
-
-def _plain(value: Any) -> Any:
-    """What boto3 answers, in the seam's terms."""
-    match value:
-        case datetime():
-            return value.timestamp()
-        case {"type": str(), "id": int(), "timestamp": datetime()}:
-            return _event(value)
-        case dict():
-            return {key: _plain(member) for key, member in value.items()}
-        case list():
-            return [_plain(element) for element in value]
-        case _:
-            return value
-
-
-def _event(event: dict[str, Any]) -> HistoryEvent:
-    return HistoryEvent(
-        event["id"],
-        event.get("previousEventId", 0),
-        event["timestamp"].timestamp(),
-        event["type"],
-        _plain(event.get(DETAILS[event["type"]])),
-    )
+def _is_aws(endpoint_url: str) -> bool:
+    host = endpoint_url.partition("://")[2].partition("/")[0].partition(":")[0]
+    return host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws"))

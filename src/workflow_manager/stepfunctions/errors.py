@@ -9,6 +9,8 @@ class StepFunctionsError(Exception):
     """An error that the Step Functions API answers: its code, its message, its further members."""
 
     code: ClassVar[str] = "InternalServerError"
+    outcome_unknown = False
+    """Whether an attempt of this call may have been carried out all the same: its answer was lost on the way."""
 
     def __init__(self, message: str, **members: Any) -> None:
         super().__init__(message)
@@ -170,6 +172,17 @@ class ServiceUnavailable(StepFunctionsError):
     """Nothing was done: the disk is full, the database is locked, the server is stopping. Try again."""
 
     code = "ServiceUnavailableException"
+
+
+class NotSent(ServiceUnavailable):
+    """Nothing was done: no connection could be made, too many calls wait, there are no credentials to sign with."""
+
+
+class AnswerLost(StepFunctionsError):
+    """The call was sent, and no answer to it came: whether anything was done is not known."""
+
+    code = "AnswerLost"
+    outcome_unknown = True
 
 
 BY_CODE: dict[str, type[StepFunctionsError]] = {kind.code: kind for kind in StepFunctionsError.__subclasses__()}

@@ -8,6 +8,7 @@ import pytest
 from manager_world import ARNS, DONE, ECHO, FAILING, SETTINGS, World
 
 from workflow_manager.manager import WorkflowManager
+from workflow_manager.manager.consistency import PAUSES
 from workflow_manager.model import NewWorkflow, NewWorkflowDefinition, StateResource, WorkflowQuery, WorkflowStatus
 from workflow_manager.model.errors import (
     BackendUnavailable,
@@ -222,12 +223,21 @@ async def test_a_state_machine_that_vanished_is_made_again(world: World) -> None
     assert (await world.finished()).status is WorkflowStatus.SUCCEEDED
 
 
-async def test_once_only(world: World) -> None:
+async def test_a_state_machine_that_is_not_found_yet_is_waited_for(world: World) -> None:
+    """What AWS has just made it may not find for a moment."""
+    world.stepfunctions.errors["start_execution"] = [errors.StateMachineDoesNotExist("not yet")] * len(PAUSES)
+
+    assert (await world.finished(DONE)).status is WorkflowStatus.SUCCEEDED
+
+
+async def test_within_a_bound(world: World) -> None:
     await world.run(DONE)
-    world.stepfunctions.errors["start_execution"] = [errors.StateMachineDoesNotExist("gone")] * 2
+    world.stepfunctions.errors["start_execution"] = [errors.StateMachineDoesNotExist("gone")] * (len(PAUSES) + 2)
 
     with pytest.raises(BackendUnavailable, match="StateMachineDoesNotExist"):
         await world.run()
+
+    assert len(await saved(world)) == 1
 
 
 async def test_a_state_machine_from_before_a_restart_is_used(world: World) -> None:

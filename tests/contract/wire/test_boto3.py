@@ -76,6 +76,35 @@ async def test_polls_do_not_keep_calls_waiting(aws: AwsStepFunctions) -> None:
     assert await asyncio.gather(*polls) == [t.GetActivityTaskOutput()] * 4
 
 
+@pytest.mark.parametrize(("application", "asked"), [("workflow-manager", 1), ("another", 3)])
+async def test_state_machines_of_ours_are_described_once(
+    aws: AwsStepFunctions, monkeypatch: pytest.MonkeyPatch, application: str, asked: int
+) -> None:
+    """Those of others may be changed by anyone."""
+    definition = json.dumps({"StartAt": "a", "States": {"a": {"Type": "Pass", "End": True}}})
+    made = await aws.create_state_machine(
+        t.CreateStateMachineInput(
+            name="m",
+            definition=definition,
+            role_arn="arn:aws:iam::000000000000:role/any",
+            tags=[t.Tag(key="application", value=application)],
+        )
+    )
+    calls = []
+    inner = aws._call
+
+    def call(name: str, *arguments: Any) -> Any:
+        calls.append(name)
+        return inner(name, *arguments)
+
+    monkeypatch.setattr(aws, "_call", call)
+    for _ in range(3):
+        found = await aws.describe_state_machine(t.DescribeStateMachineInput(state_machine_arn=made.state_machine_arn))
+        assert found.definition == definition
+
+    assert calls == ["DescribeStateMachine"] * asked
+
+
 async def test_an_endpoint_that_is_not_there_is_unavailable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         url = f"http://127.0.0.1:{free.getsockname()[1]}"

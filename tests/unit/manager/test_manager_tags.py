@@ -31,14 +31,8 @@ def test_every_tag_that_is_no_text_is_named_by_its_pointer() -> None:
     assert "/tags/a~1b: the value of tag 'a/b' is a number; write it as text" in refused.value.message
 
 
-def as_dict(identity: Identity, environment: str, default_tags: dict[str, str]) -> dict[str | None, str | None]:
-    tags = state_machine_tags(identity, environment, default_tags)
-    assert len({tag.key for tag in tags}) == len(tags)
-    return {tag.key: tag.value for tag in tags}
-
-
 def test_a_state_machine_says_whose_it_is() -> None:
-    assert as_dict(IDENTITY, "production", {"team": "a"}) == {
+    assert state_machine_tags(IDENTITY, "production", {"team": "a"}) == {
         "application": "workflow-manager",
         "environment": "production",
         "workflow-definition-name": "d:master",
@@ -60,14 +54,14 @@ def test_a_state_machine_says_whose_it_is() -> None:
     ],
 )
 def test_default_tags_are_made_to_fit(given_tags: dict[str, str], expected: dict[str, str]) -> None:
-    ours = as_dict(IDENTITY, "", {})
+    ours = state_machine_tags(IDENTITY, "", {})
 
-    assert as_dict(IDENTITY, "", given_tags) == {**ours, **expected}
+    assert state_machine_tags(IDENTITY, "", given_tags) == {**ours, **expected}
 
 
 @given(st.dictionaries(st.text(max_size=200), st.text(max_size=300), max_size=80), st.text(max_size=300))
 def test_whatever_the_tags_aws_takes_them(default_tags: dict[str, str], environment: str) -> None:
-    tags = as_dict(IDENTITY, environment, default_tags)
+    tags = state_machine_tags(IDENTITY, environment, default_tags)
 
     assert len(tags) <= 50
     for key, value in tags.items():

@@ -337,6 +337,10 @@ export type Workflow = {
      * Succeeded, cancelled, or looked after by a person.
      */
     resolvedByUser?: boolean;
+    /**
+     * The history was too long to be read in time: `jobs` has the first of them.
+     */
+    truncated?: boolean;
 };
 
 /**
