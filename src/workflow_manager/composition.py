@@ -27,7 +27,7 @@ from workflow_manager.api.app import create_api
 from workflow_manager.api.logging import configure_logging
 from workflow_manager.api.server import Server, run
 from workflow_manager.api.settings import ApiSettings
-from workflow_manager.aws import Aws, configured
+from workflow_manager.aws import Aws, configured, new_session
 from workflow_manager.clock import SystemClock
 from workflow_manager.database import Database, DataFolderInUse
 from workflow_manager.engine import EmbeddedStepFunctions
@@ -134,33 +134,9 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
     Raises CannotServe, SettingsError.
     """
     metrics = Metrics()
-    aws = configured(settings) if settings.backend == "aws" else None  # before anything is made
-    try:
-        traces = tracing(settings.otel_endpoint, os.environ)
-    except CannotTrace as error:
-        raise CannotServe(str(error)) from None
     async with AsyncExitStack() as stack:
-        if traces is not None:
-            stack.callback(traces.close)
-        database = None
-        if settings.store == "sqlite" or settings.backend == "embedded":
-            database = _open(_folder(settings, stack))
-            stack.push_async_callback(database.close)
-        store = await _store(settings, database)
-        stack.push_async_callback(store.close)
-        if aws is not None:
-            backend = _aws(settings, aws, metrics, stack)
-        else:
-            assert database is not None
-            backend = _embedded(settings, database, stack)
-        manager = WorkflowManager(
-            store,
-            backend.stepfunctions,
-            settings=backend.settings,
-            changes=backend.changes,
-            log_groups=backend.log_groups,
-            sweep=SweepSettings(after_seconds=settings.sweep_after_seconds, per_second=settings.sweep_per_second),
-        )
+        traces = _traces(settings, stack)
+        store, backend, manager, database = await _parts(settings, metrics, traces, stack)
         await manager.start()  # before the backend: what it tells when nobody listens is gone
         stack.push_async_callback(manager.stop)
         await backend.start()
@@ -168,7 +144,8 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
         limits = api_settings(settings)
         api = create_api(manager, settings=limits, metrics=metrics)
         if settings.status_queue_url:
-            queue = _status_queue(settings, manager, boto3.Session(region_name=settings.region), traces, api.closing)
+            queue = _status_queue(settings, manager, traces, api.closing)
+            metrics.status_messages(queue.counts)
             try:
                 await queue.start()
             except QueueUnusable as error:
@@ -191,6 +168,54 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
             ) from None
         stack.push_async_callback(server.stop)
         yield Service(server, manager, backend.stepfunctions, store, database)
+
+
+async def _parts(
+    settings: Settings, metrics: Metrics, traces: Tracing | None, stack: AsyncExitStack
+) -> tuple[Store, Backend, WorkflowManager, Database | None]:
+    """What the settings name, made and not started. Raises CannotServe, SettingsError."""
+    aws = configured(settings) if settings.backend == "aws" else None  # before anything is made
+    database = None
+    if settings.store == "sqlite" or settings.backend == "embedded":
+        database = _open(_folder(settings, stack))
+        stack.push_async_callback(database.close)
+    store = await _store(settings, database, traces)
+    stack.push_async_callback(store.close)
+    if aws is not None:
+        if traces is not None:
+            traces.instrument(aws.session)
+        backend = _aws(settings, aws, metrics, stack)
+    else:
+        assert database is not None
+        backend = _embedded(settings, database, stack)
+    manager = WorkflowManager(
+        store,
+        backend.stepfunctions,
+        settings=backend.settings,
+        changes=backend.changes,
+        log_groups=backend.log_groups,
+        sweep=SweepSettings(after_seconds=settings.sweep_after_seconds, per_second=settings.sweep_per_second),
+    )
+    return store, backend, manager, database
+
+
+def _traces(settings: Settings, stack: AsyncExitStack) -> Tracing | None:
+    """What traces, if anyone wants that. Raises CannotServe."""
+    try:
+        traces = tracing(settings.otel_endpoint, os.environ)
+    except CannotTrace as error:
+        raise CannotServe(str(error)) from None
+    if traces is not None:
+        stack.callback(traces.close)
+    return traces
+
+
+def _session(settings: Settings, traces: Tracing | None) -> boto3.Session:
+    """The session of a service's clients. Raises SettingsError."""
+    session = new_session(settings)
+    if traces is not None:
+        traces.instrument(session)
+    return session
 
 
 def _embedded(settings: Settings, database: Database, stack: AsyncExitStack) -> Backend:
@@ -256,23 +281,23 @@ async def delivery(settings: Settings) -> AsyncIterator[Deliver]:
 
     Raises SettingsError, CannotServe.
     """
-    if settings.backend != "aws":
-        raise SettingsError("a function needs WFM_BACKEND=aws: the embedded engine runs in a server only")
+    if settings.backend != "aws" or settings.store != "dynamodb":
+        raise SettingsError(
+            "a function needs WFM_BACKEND=aws and WFM_STORE=dynamodb: it shares nothing else with servers"
+        )
     async with AsyncExitStack() as stack:
-        raise SettingsError("the backend 'aws' is not there yet")
-        yield stack
+        traces = _traces(settings, stack)
+        _, _, manager, _ = await _parts(settings, Metrics(), traces, stack)
+        yield manager.apply_status_changes if traces is None else traces.delivering(manager.apply_status_changes)
 
 
 def _status_queue(
     settings: Settings,
     manager: WorkflowManager,
-    session: boto3.Session,
     traces: Tracing | None,
     stopping: asyncio.Event,
 ) -> StatusQueue:
     """What brings the status changes of executions on AWS. A poll ends within the time that requests have to end."""
-    if traces is not None:
-        traces.instrument(session)
     return StatusQueue(
         QueueSettings(
             url=settings.status_queue_url,
@@ -282,7 +307,7 @@ def _status_queue(
             most_receives=settings.status_most_receives,
         ),
         manager.apply_status_changes if traces is None else traces.delivering(manager.apply_status_changes),
-        session=session,
+        session=_session(settings, traces),
         stopping=stopping,
     )
 
@@ -313,23 +338,23 @@ def _cloudwatch_logs(settings: Settings) -> CloudWatchLogs:
         raise SettingsError(f"cloudwatch_logs is on, but no client can be made: {error}") from None
 
 
-async def _store(settings: Settings, database: Database | None) -> Store:
+async def _store(settings: Settings, database: Database | None, traces: Tracing | None) -> Store:
     """The store that the settings name. Raises CannotServe, SettingsError."""
     if settings.store == "memory":
         return MemoryStore()
     if settings.store == "dynamodb":
-        return await _dynamodb(settings)
+        return await _dynamodb(settings, traces)
     assert database is not None
     return SqliteStore(database)
 
 
-async def _dynamodb(settings: Settings) -> Store:
+async def _dynamodb(settings: Settings, traces: Tracing | None) -> Store:
     """Raises CannotServe if DynamoDB cannot be used or its tables are not there."""
     from workflow_manager.store.dynamodb import DynamoStore
     from workflow_manager.store.dynamodb_tables import check_tables
 
     try:
-        calls = dynamodb_calls(settings)
+        calls = dynamodb_calls(settings, traces)
         try:
             await check_tables(calls, settings.dynamodb_prefix)
         except BaseException:
@@ -340,15 +365,15 @@ async def _dynamodb(settings: Settings) -> Store:
     return DynamoStore(calls, prefix=settings.dynamodb_prefix, ttl_days=settings.dynamodb_ttl_days)
 
 
-def dynamodb_calls(settings: Settings) -> DynamoCalls:
+def dynamodb_calls(settings: Settings, traces: Tracing | None = None) -> DynamoCalls:
     """Calls to DynamoDB as the settings, and wherever they are empty AWS's own variables and files, say.
 
-    Raises StorageUnavailable.
+    Raises StorageUnavailable, SettingsError.
     """
     from workflow_manager.store.dynamodb_calls import DynamoCalls  # boto3 takes a third of a second
 
     return DynamoCalls(
-        region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or settings.region,
+        session=_session(settings, traces),
         endpoint_url=settings.dynamodb_endpoint_url or None,
         threads=settings.dynamodb_threads,
     )
