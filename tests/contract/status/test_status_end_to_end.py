@@ -119,3 +119,19 @@ async def test_calls_for_a_request_are_its_children(aws: Settings, spans: InMemo
     assert "SFN.StartExecution" in children
     assert [name for name in children if name.startswith("DynamoDB.")]
     assert {span.context.trace_id for span in found if span.name in children} == {request.context.trace_id}
+
+
+async def test_messages_are_counted(aws: Settings, sqs: Any, queue: str) -> None:
+    async with (
+        service(structs.replace(aws, status_queue_url=queue)) as running,
+        httpx.AsyncClient(base_url=running.server.url, timeout=30) as client,
+    ):
+        await asyncio.to_thread(sqs.send_message, QueueUrl=queue, MessageBody='{"detail-type": "Other"}')
+        deleted = 'wfm_status_messages_total{outcome="deleted"} 1.0'
+        async with asyncio.timeout(20):
+            while deleted not in (text := (await client.get("/_metrics")).text):  # noqa: ASYNC110 - they tell nobody
+                await asyncio.sleep(0.05)
+
+    assert 'wfm_status_messages_total{outcome="received"} 1.0' in text
+    assert 'wfm_status_messages_total{outcome="ignored"} 1.0' in text
+    assert 'wfm_status_messages_total{outcome="failed"} 0.0' in text
