@@ -134,9 +134,29 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
     Raises CannotServe, SettingsError.
     """
     metrics = Metrics()
+    aws = configured(settings) if settings.backend == "aws" else None  # before anything is made
+    try:
+        traces = tracing(settings.otel_endpoint, os.environ)
+    except CannotTrace as error:
+        raise CannotServe(str(error)) from None
     async with AsyncExitStack() as stack:
-        traces = _traces(settings, stack)
-        store, backend, manager, database = await _parts(settings, metrics, traces, stack)
+        if traces is not None:
+            stack.callback(traces.close)
+        database = None
+        if settings.store == "sqlite" or settings.backend == "embedded":
+            database = _open(_folder(settings, stack))
+            stack.push_async_callback(database.close)
+        session = new_session(settings) if aws is None else aws.session
+        if traces is not None:
+            traces.instrument(session)
+        store = await _store(settings, database, session)
+        stack.push_async_callback(store.close)
+        if aws is not None:
+            backend = _aws(settings, aws, metrics, stack)
+        else:
+            assert database is not None
+            backend = _embedded(settings, database, stack)
+        manager = _manager(settings, store, backend)
         await manager.start()  # before the backend: what it tells when nobody listens is gone
         stack.push_async_callback(manager.stop)
         await backend.start()
@@ -145,7 +165,7 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
         api = create_api(manager, settings=limits, metrics=metrics)
         if settings.status_queue_url:
             try:
-                queue = _status_queue(settings, manager, traces, api.closing)
+                queue = _status_queue(settings, manager, session, traces, api.closing)
                 await queue.start()
             except QueueUnusable as error:
                 raise CannotServe(f"{error}; name another one with --status-queue-url") from None
@@ -170,25 +190,8 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
         yield Service(server, manager, backend.stepfunctions, store, database)
 
 
-async def _parts(
-    settings: Settings, metrics: Metrics, traces: Tracing | None, stack: AsyncExitStack
-) -> tuple[Store, Backend, WorkflowManager, Database | None]:
-    """What the settings name, made and not started. Raises CannotServe, SettingsError."""
-    aws = configured(settings) if settings.backend == "aws" else None  # before anything is made
-    database = None
-    if settings.store == "sqlite" or settings.backend == "embedded":
-        database = _open(_folder(settings, stack))
-        stack.push_async_callback(database.close)
-    store = await _store(settings, database, traces)
-    stack.push_async_callback(store.close)
-    if aws is not None:
-        if traces is not None:
-            traces.instrument(aws.session)
-        backend = _aws(settings, aws, metrics, stack)
-    else:
-        assert database is not None
-        backend = _embedded(settings, database, stack)
-    manager = WorkflowManager(
+def _manager(settings: Settings, store: Store, backend: Backend) -> WorkflowManager:
+    return WorkflowManager(
         store,
         backend.stepfunctions,
         settings=backend.settings,
@@ -196,26 +199,6 @@ async def _parts(
         log_groups=backend.log_groups,
         sweep=SweepSettings(after_seconds=settings.sweep_after_seconds, per_second=settings.sweep_per_second),
     )
-    return store, backend, manager, database
-
-
-def _traces(settings: Settings, stack: AsyncExitStack) -> Tracing | None:
-    """What traces, if anyone wants that. Raises CannotServe."""
-    try:
-        traces = tracing(settings.otel_endpoint, os.environ)
-    except CannotTrace as error:
-        raise CannotServe(str(error)) from None
-    if traces is not None:
-        stack.callback(traces.close)
-    return traces
-
-
-def _session(settings: Settings, traces: Tracing | None) -> boto3.Session:
-    """The session of a service's clients. Raises SettingsError."""
-    session = new_session(settings)
-    if traces is not None:
-        traces.instrument(session)
-    return session
 
 
 def _embedded(settings: Settings, database: Database, stack: AsyncExitStack) -> Backend:
@@ -281,19 +264,19 @@ async def delivery(settings: Settings) -> AsyncIterator[Deliver]:
 
     Raises SettingsError, CannotServe.
     """
-    if settings.backend != "aws" or settings.store != "dynamodb":
-        raise SettingsError(
-            "a function needs WFM_BACKEND=aws and WFM_STORE=dynamodb: it shares nothing else with servers"
-        )
+    if settings.backend != "aws":
+        raise SettingsError("a function needs WFM_BACKEND=aws: the embedded engine runs in a server only")
+    aws = configured(settings)
     async with AsyncExitStack() as stack:
-        traces = _traces(settings, stack)
-        _, _, manager, _ = await _parts(settings, Metrics(), traces, stack)
-        yield manager.apply_status_changes if traces is None else traces.delivering(manager.apply_status_changes)
+        store = await _store(settings, None, aws.session)
+        stack.push_async_callback(store.close)
+        yield _manager(settings, store, _aws(settings, aws, Metrics(), stack)).apply_status_changes
 
 
 def _status_queue(
     settings: Settings,
     manager: WorkflowManager,
+    session: boto3.Session,
     traces: Tracing | None,
     stopping: asyncio.Event,
 ) -> StatusQueue:
@@ -307,7 +290,7 @@ def _status_queue(
             most_receives=settings.status_most_receives,
         ),
         manager.apply_status_changes if traces is None else traces.delivering(manager.apply_status_changes),
-        session=_session(settings, traces),
+        session=session,
         stopping=stopping,
     )
 
@@ -333,28 +316,29 @@ def _cloudwatch_logs(settings: Settings) -> CloudWatchLogs:
     from workflow_manager.engine.cloudwatch import CloudWatchLogs
 
     try:
-        return CloudWatchLogs(boto3.client("logs", region_name=settings.region or "us-east-1"))
+        return CloudWatchLogs(new_session(settings).client("logs", region_name=settings.region or None))
     except (BotoCoreError, ValueError) as error:
         raise SettingsError(f"cloudwatch_logs is on, but no client can be made: {error}") from None
 
 
-async def _store(settings: Settings, database: Database | None, traces: Tracing | None) -> Store:
+async def _store(settings: Settings, database: Database | None, session: boto3.Session) -> Store:
     """The store that the settings name. Raises CannotServe, SettingsError."""
     if settings.store == "memory":
         return MemoryStore()
     if settings.store == "dynamodb":
-        return await _dynamodb(settings, traces)
-    assert database is not None
+        return await _dynamodb(settings, session)
+    if database is None:
+        raise SettingsError("the store sqlite is a file of a server's; a function needs WFM_STORE=dynamodb")
     return SqliteStore(database)
 
 
-async def _dynamodb(settings: Settings, traces: Tracing | None) -> Store:
+async def _dynamodb(settings: Settings, session: boto3.Session) -> Store:
     """Raises CannotServe if DynamoDB cannot be used or its tables are not there."""
     from workflow_manager.store.dynamodb import DynamoStore
     from workflow_manager.store.dynamodb_tables import check_tables
 
     try:
-        calls = dynamodb_calls(settings, traces)
+        calls = dynamodb_calls(settings, session)
         try:
             await check_tables(calls, settings.dynamodb_prefix)
         except BaseException:
@@ -365,15 +349,15 @@ async def _dynamodb(settings: Settings, traces: Tracing | None) -> Store:
     return DynamoStore(calls, prefix=settings.dynamodb_prefix, ttl_days=settings.dynamodb_ttl_days)
 
 
-def dynamodb_calls(settings: Settings, traces: Tracing | None = None) -> DynamoCalls:
+def dynamodb_calls(settings: Settings, session: boto3.Session | None = None) -> DynamoCalls:
     """Calls to DynamoDB as the settings, and wherever they are empty AWS's own variables and files, say.
 
     Raises StorageUnavailable, SettingsError.
     """
-    from workflow_manager.store.dynamodb_calls import DynamoCalls  # boto3 takes a third of a second
+    from workflow_manager.store.dynamodb_calls import DynamoCalls
 
     return DynamoCalls(
-        session=_session(settings, traces),
+        session=session or new_session(settings),
         endpoint_url=settings.dynamodb_endpoint_url or None,
         threads=settings.dynamodb_threads,
     )

@@ -60,8 +60,8 @@ class WorkflowManager:
     """Every method may raise StorageUnavailable and BackendUnavailable besides what it says.
 
     ``changes`` tells of executions' new statuses; without it, a workflow's status is looked up when it is read.
-    With ``log_groups``, state machines log their executions to one each. ``sleep`` is what waiting is done with; ``sweep``
-    bounds the looking after workflows that nobody reads. Call ``start`` before and ``stop`` after use.
+    With ``log_groups``, state machines log their executions to one each. ``sleep`` is what waiting is done with; ``sweep`` bounds
+    the looking after workflows that nobody reads. Call ``start`` before and ``stop`` after use.
     """
 
     def __init__(

@@ -89,9 +89,10 @@ async def test_the_handlers_write_what_servers_read(aws: Settings) -> None:
         assert (await running.store.workflow(workflow.id)).status is WorkflowStatus.SUCCEEDED
 
 
-async def test_a_function_needs_what_servers_share() -> None:
-    with pytest.raises(SettingsError, match="WFM_BACKEND=aws and WFM_STORE=dynamodb"):
-        async with delivery(Settings()):
+@pytest.mark.parametrize("settings", [Settings(), Settings(backend="aws", role_arn=ROLE)], ids=["embedded", "sqlite"])
+async def test_a_function_needs_what_servers_share(aws: Settings, settings: Settings) -> None:
+    with pytest.raises(SettingsError, match="a function needs WFM_"):
+        async with delivery(structs.replace(settings, region=aws.region)):
             pass
 
 
