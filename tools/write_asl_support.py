@@ -47,6 +47,7 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     ("jsonata", "contains"): "regular expressions without backreferences and lookaround",
     ("jsonata", "replace"): "regular expressions without backreferences and lookaround",
     ("jsonata", "split"): "regular expressions without backreferences and lookaround",
+    ("feature", "Express workflows"): "they run in memory, and end with the process",
     ("field", "Task.Credentials"): "accepted; which role a call is made with is the deployment's",
 }
 """(kind, name) -> what differs from AWS. Names are checked to exist."""
@@ -169,7 +170,7 @@ def operations() -> list[str]:
     rows = []
     for name, (method, *_) in sorted(OPERATIONS.items()):
         code = inspect.unwrap(getattr(EmbeddedStepFunctions, method)).__code__
-        rows.append((f"`{name}`", "not supported" if "_lacking" in code.co_names else YES))
+        rows.append((f"`{name}`", "not supported" if "_lacking" in code.co_names else note("operation", name)))
     return table(("operation", ""), rows)
 
 
@@ -197,7 +198,7 @@ async def features() -> list[str]:
                         raise SystemExit(f"{name}: the definition is wrong: {error}") from None
                     rows.append((name, "not supported: a state machine that needs it is refused"))
                 else:
-                    rows.append((name, YES))
+                    rows.append((name, note("feature", name)))
     return table(("feature", ""), rows)
 
 
@@ -235,6 +236,7 @@ def check_differences() -> None:
     known = {("intrinsic", name) for name in intrinsics.FUNCTIONS} | {
         ("jsonata", name) for name in jsonata.FUNCTIONS.bindings
     }
+    known |= {("feature", name) for name in FEATURES} | {("operation", name) for name in OPERATIONS}
     for name, known_fields in OBJECTS.items():
         every = known_fields.both | known_fields.jsonpath | known_fields.jsonata
         known |= {("field", f"{name.removesuffix(' state')}.{field}") for field in every}

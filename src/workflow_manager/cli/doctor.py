@@ -209,7 +209,7 @@ def _aws(settings: Settings) -> Iterator[Finding]:
 
     config = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 2})
     session = boto3.Session()
-    region = session.region_name or settings.region
+    region = settings.region or os.environ.get("AWS_REGION") or session.region_name or "us-east-1"
 
     def call(check: str, service: Any, operation: str, advice: str, **arguments: Any) -> Iterator[Finding]:
         try:

@@ -119,11 +119,13 @@ async def test_an_execution_that_never_began(world: World) -> None:
         workflow_definition=workflow.workflow_definition,
     )
     await world.store.save_workflow(lost)
-    following = asyncio.create_task(followed(world, lost))
-    await asyncio.sleep(0.01)
+    items: Items = []
+    following = asyncio.create_task(collect(world, lost, items))
+    await reached(lambda: items)
     world.clock.advance(301)
+    await following
 
-    assert statuses(await following) == ["queued", "failed"]
+    assert statuses(items) == ["queued", "failed"]
 
 
 async def test_an_unknown_workflow(world: World) -> None:
