@@ -170,12 +170,13 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
         limits = api_settings(settings)
         api = create_api(manager, settings=limits, metrics=metrics)
         if settings.status_queue_url:
-            queue = _status_queue(settings, manager, session, traces, api.closing)
             try:
+                queue = _status_queue(settings, manager, session, traces, api.closing)
                 await queue.start()
             except QueueUnusable as error:
                 raise CannotServe(f"{error}; name another one with --status-queue-url") from None
             stack.push_async_callback(queue.stop, within_seconds=LAST_MESSAGES_SECONDS)
+            metrics.status_messages(queue.counts)
         server = Server(
             api,
             backend.wire,

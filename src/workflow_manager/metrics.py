@@ -5,13 +5,18 @@ A leaf: whoever makes calls is handed a ``Calls`` and tells it of each; the serv
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.metrics_core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Upper bounds in seconds: AWS answers within 5 to 100 ms, and a call with all its retries ends within a minute."""
+
+
+STATUS_OUTCOMES = ("received", "deleted", "failed", "dead", "handed back", "ignored")
 
 
 class Metrics:
@@ -56,6 +61,10 @@ class Metrics:
         """What counts the calls to one service of AWS, such as ``stepfunctions``."""
         return Calls(service, self._calls, self._seconds, self._retries, self._refused, self._under_way)
 
+    def status_messages(self, counts: Mapping[str, int]) -> None:
+        """``counts`` is read whenever the metrics are fetched: messages that tell of status changes, by what became of them."""
+        self._registry.register(_StatusMessages(counts))
+
     def render(self) -> bytes:
         """Everything, in Prometheus' text format."""
         return generate_latest(self._registry)
@@ -63,6 +72,23 @@ class Metrics:
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 """Of what ``render`` answers."""
+
+
+class _StatusMessages(Collector):
+    """A counter that someone else keeps."""
+
+    def __init__(self, counts: Mapping[str, int]) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterator[Metric]:
+        family = CounterMetricFamily(
+            "wfm_status_messages",
+            "Messages of the queue of status changes, by what became of them; ignored counts parts of messages.",
+            labels=["outcome"],
+        )
+        for outcome in STATUS_OUTCOMES:
+            family.add_metric([outcome], self._counts.get(outcome, 0))
+        yield family
 
 
 class Calls:

@@ -113,6 +113,7 @@ def test_messages_are_given_back(tmp_path: Path, sqs: Any) -> None:
         "AWS_ACCESS_KEY_ID": "any",
         "AWS_SECRET_ACCESS_KEY": "any",
         "AWS_ENDPOINT_URL_SQS": sqs.meta.endpoint_url,
+        "AWS_REGION": "us-east-1",
         "WFM_STATUS_QUEUE_URL": queue,
         "WFM_SHUTDOWN_SECONDS": "3",
     }
@@ -131,8 +132,9 @@ def test_messages_are_given_back(tmp_path: Path, sqs: Any) -> None:
     assert visible(sqs, queue) == 3
 
 
-def test_a_queue_that_is_not_there_is_one_sentence(tmp_path: Path, sqs: Any) -> None:
-    environment = {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"}
+@pytest.mark.parametrize("region", ["us-east-1", ""], ids=["not there", "no region"])
+def test_a_queue_that_cannot_be_read_is_one_sentence(tmp_path: Path, sqs: Any, region: str) -> None:
+    environment = {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "AWS_REGION": region}
     queue = f"{sqs.meta.endpoint_url}/000000000000/none"
     server = ServerProcess(
         tmp_path / "data",
@@ -161,3 +163,35 @@ def test_what_never_ends_is_cut_off() -> None:
 
     assert answer.returncode == 0
     assert "stopped_late" in answer.stdout + answer.stderr
+
+
+@pytest.fixture
+def silence() -> Iterator[str]:
+    """The address of a service that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_a_service_that_does_not_answer_keeps_nobody(tmp_path: Path, silence: str) -> None:
+    """A call to it waits in a thread, for longer than a stop may take."""
+    environment = {
+        "AWS_ACCESS_KEY_ID": "any",
+        "AWS_SECRET_ACCESS_KEY": "any",
+        "AWS_ENDPOINT_URL_SFN": silence,
+        "WFM_BACKEND": "aws",
+        "WFM_STORE": "memory",
+        "WFM_REGION": "us-east-1",
+        "WFM_ROLE_ARN": "arn:aws:iam::000000000000:role/state-machines",
+        "WFM_SHUTDOWN_SECONDS": "1",
+    }
+    with (
+        ServerProcess(tmp_path / "data", environment=environment) as server,
+        socket.create_connection(("127.0.0.1", server.port)) as client,
+    ):
+        client.sendall(HEAD % len(BODY) + BODY)
+        time.sleep(0.5)
+        tell(server)
+
+        assert client.recv(65536).startswith(b"HTTP/1.1 503 ")
+        assert stopped(server) < AT_MOST_SECONDS
+        assert "stopped_late" in server.log.read_text()

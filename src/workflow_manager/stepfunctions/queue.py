@@ -73,7 +73,7 @@ class StatusQueue:
     """Hands what a queue tells to ``deliver``, between ``start`` and ``stop``. No poll begins once ``stopping`` is set.
 
     ``counts`` says how many messages were received, deleted, failed (once each time), moved to the dead-letter queue
-    and handed back, and how many parts of messages were ignored.
+    and handed back, and how many parts of messages were ignored. Made and started, it may raise QueueUnusable.
     """
 
     def __init__(
@@ -96,7 +96,10 @@ class StatusQueue:
             retries={"mode": "standard"},
         )
         region = region_of(settings.url) or session.region_name
-        self._client: SQSClient = session.client("sqs", region_name=region, config=config)
+        try:
+            self._client: SQSClient = session.client("sqs", region_name=region, config=config)
+        except (BotoCoreError, ValueError) as error:  # no region, or no address
+            raise QueueUnusable(f"the queue {settings.url} cannot be read ({error})") from None
         self._pool = ThreadPoolExecutor(settings.receivers + 1, "status-queue")
         self._receivers: list[asyncio.Task[None]] = []
         self._held: dict[str, MessageTypeDef] = {}  # receipt handle -> what is being dealt with

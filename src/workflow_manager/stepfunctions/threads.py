@@ -9,6 +9,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -46,7 +47,8 @@ class Threads:
             self._inside += 1
         outcome: Future[T] = Future()
         try:
-            carrying_out = self._executor.submit(self._carry_out, outcome, call)
+            # in the caller's context: its request's id is in what a thread logs, its span is the parent of the call's
+            carrying_out = self._executor.submit(copy_context().run, self._carry_out, outcome, call)
         except RuntimeError:  # the executor's, once it was shut down
             self._leave()
             raise NoThread(ENDING) from None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any
 
@@ -98,7 +99,9 @@ class DynamoCalls:
         if not self._room.acquire(blocking=False):
             raise StorageUnavailable("too many calls wait for DynamoDB; try again, or raise --dynamodb-threads")
         try:
-            future = self._threads.submit(_call, getattr(self.client, operation), request)
+            # in the caller's context: its request's id is in what a thread logs, its span is the parent of the call's
+            call = copy_context().run
+            future = self._threads.submit(call, _call, getattr(self.client, operation), request)
         except RuntimeError:  # the pool is shut down
             self._room.release()
             raise StorageUnavailable("the server is stopping; nothing was written") from None

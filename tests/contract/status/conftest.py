@@ -35,8 +35,8 @@ def sqs(session: boto3.Session) -> Iterator[Any]:
 
 @pytest.fixture
 def queue(sqs: Any, request: pytest.FixtureRequest) -> Iterator[str]:
-    """The URL of a queue whose messages are visible again after a second."""
-    url = sqs.create_queue(QueueName=f"status-{abs(hash(request.node.name))}", Attributes={"VisibilityTimeout": "1"})
+    """The URL of a queue whose messages are visible again after two seconds."""
+    url = sqs.create_queue(QueueName=f"status-{abs(hash(request.node.name))}", Attributes={"VisibilityTimeout": "2"})
     yield url["QueueUrl"]
     sqs.delete_queue(QueueUrl=url["QueueUrl"])
 
