@@ -8,7 +8,7 @@ import structlog
 
 from workflow_manager.asl.program import TaskResource
 from workflow_manager.engine import own_api
-from workflow_manager.engine.integrations import Integration, IntegrationCall, IntegrationFailed
+from workflow_manager.engine.integrations import LAMBDA, Integration, IntegrationCall, IntegrationFailed
 
 logger = structlog.get_logger(__name__)
 
@@ -23,7 +23,7 @@ class Invocations:
         """Carry a request out; answer its result as JSON text. Raises IntegrationFailed."""
         if resource.service == "states":
             return await self._start(resource, arguments)
-        return await self._call(resource.service or resource.kind, resource, arguments)
+        return await self._call(resource.service or LAMBDA, resource, arguments)
 
     async def _call(self, service: str, resource: TaskResource, arguments: str) -> str:
         integration = self._integrations.get(service)
@@ -34,6 +34,7 @@ class Invocations:
         call = IntegrationCall(
             execution_arn="",
             resource=resource.arn,
+            service=service,
             action=resource.action,
             pattern=resource.pattern,
             arguments=arguments,
