@@ -11,7 +11,7 @@ Source: SFN developer guide, "Using Map state in Distributed mode", "Setting fai
 
 from __future__ import annotations
 
-import uuid
+import hashlib
 from enum import IntEnum
 from typing import Any, Literal
 
@@ -136,7 +136,8 @@ def child_name(run: int, run_id: str, index: int) -> str:
 
     The first makes it impossible to start a child twice; the second finds the run of a child by its name alone.
     """
-    return f"{str(uuid.uuid5(uuid.UUID(run_id), str(index)))[:24]}{run:012x}"
+    digest = hashlib.sha1(f"{run_id}/{index}".encode(), usedforsecurity=False).hexdigest()
+    return f"{digest[:8]}-{digest[8:12]}-5{digest[12:15]}-a{digest[15:18]}-{run:012x}"
 
 
 def run_of(name: str) -> int | None:

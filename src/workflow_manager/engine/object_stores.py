@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, Self, cast
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 LOCAL = "file://"
@@ -62,7 +61,7 @@ class S3:
     """boto3's S3: credentials, region and endpoint (AWS_ENDPOINT_URL_S3) come from where boto3 takes them."""
 
     def __init__(self, client: Callable[[], Any] | None = None) -> None:
-        self._make = client if client is not None else lambda: boto3.client("s3")
+        self._make = client if client is not None else _client
         self._made: Any = None
 
     @property
@@ -136,6 +135,12 @@ class _told:  # noqa: N801 - reads as a function where it is used
             ) from None
         if isinstance(error, (BotoCoreError, ValueError, TypeError)) or type(error).__module__.startswith("boto3."):
             raise ObjectsFailed(f"S3 cannot be asked: {error}") from None
+
+
+def _client() -> Any:
+    import boto3  # most servers never need it, and all would start later for it
+
+    return boto3.client("s3")
 
 
 # ------------------------------------------------------------------------------------------- local files
