@@ -13,6 +13,7 @@ import io
 import itertools
 import json
 import re
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO, TypeAlias, cast
 
@@ -25,6 +26,11 @@ MAX_FIELD = 1 << 20
 """Characters of one CSV field; the library's own bound is below what an item may hold."""
 MAX_VALUE = 1 << 24
 """Characters of one JSON value: an item that is larger could not be passed on."""
+
+GZIP_MARK = b"\x1f\x8b"
+ZSTD_MARK = b"\x28\xb5\x2f\xfd"
+LONGEST_MARK = 4
+"""What compressed files begin with."""
 
 NOT_A_LIST = "Attempting to map over non-iterable node."
 
@@ -49,27 +55,36 @@ def items_of(stream: BinaryIO, config: Config, opener: Opener) -> Items:
 
 def decompressed(stream: BinaryIO) -> BinaryIO:
     """The stream's plain bytes: what is compressed shows by its first bytes, whatever its name."""
-    buffered = io.BufferedReader(_Raw(stream), BLOCK)
-    start = buffered.peek(4)[:4]
-    if start[:2] == b"\x1f\x8b":
-        return cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=buffered)), BLOCK))
-    if start == b"\x28\xb5\x2f\xfd":
-        reader = zstandard.ZstdDecompressor().stream_reader(buffered, read_across_frames=True)
-        return cast(BinaryIO, io.BufferedReader(_Raw(cast(BinaryIO, reader)), BLOCK))
-    return cast(BinaryIO, buffered)
+    start = b""
+    while len(start) < LONGEST_MARK and (more := stream.read(LONGEST_MARK - len(start))):
+        start += more
+    whole = _buffered(_Raw(stream, start))
+    if start.startswith(GZIP_MARK):
+        return _buffered(_Raw(cast(BinaryIO, gzip.GzipFile(fileobj=whole))))
+    if start.startswith(ZSTD_MARK):
+        reader = zstandard.ZstdDecompressor().stream_reader(whole, read_across_frames=True)
+        return _buffered(_Raw(cast(BinaryIO, reader)))
+    return whole
+
+
+def _buffered(raw: io.RawIOBase) -> BinaryIO:
+    return cast(BinaryIO, io.BufferedReader(cast(Any, raw), BLOCK))
 
 
 class _Raw(io.RawIOBase):
-    """Whatever has ``read``, as the raw stream that Python's buffers want."""
+    """Whatever has ``read``, as the raw stream that Python's buffers want. ``start`` was read from it already."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, start: bytes = b"") -> None:
         self._stream = stream
+        self._start = start
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        data = self._stream.read(len(buffer))
+        size = len(buffer)
+        data, self._start = self._start[:size], self._start[size:]
+        data = data or self._stream.read(size)
         buffer[: len(data)] = data
         return len(data)
 
@@ -265,7 +280,7 @@ def readable(items: Items) -> Items:
         yield from items
     except UnicodeDecodeError as error:
         raise Unreadable(f"The object is not UTF-8 text: {error.reason} at byte {error.start}.") from None
-    except (gzip.BadGzipFile, EOFError, zstandard.ZstdError) as error:
+    except (gzip.BadGzipFile, zlib.error, EOFError, zstandard.ZstdError) as error:
         raise Unreadable(f"The object cannot be decompressed: {error}.") from None
     except OSError as error:
         raise Unreadable(f"The object cannot be read: {error.strerror or error}.") from None

@@ -170,9 +170,9 @@ class LocalFiles:
     def open(self, bucket: str, key: str, arguments: dict[str, Any]) -> BinaryIO:
         del arguments
         _, place = self._place(bucket, key)
-        if not place.is_file():
-            raise ObjectsFailed(f"There is no file {bucket}/{key}.")
         try:
+            if not place.is_file():
+                raise ObjectsFailed(f"There is no file {bucket}/{key}.")
             return place.open("rb")
         except OSError as error:
             raise ObjectsFailed(f"{bucket}/{key} cannot be read: {error.strerror}.") from None
