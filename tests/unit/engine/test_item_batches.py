@@ -21,9 +21,13 @@ def batched(items: list[Any], batcher: Batcher | None) -> list[ChildInput]:
 @pytest.mark.parametrize(
     ("items", "batcher", "inputs"),
     [
-        pytest.param([1, "a", {"b": None}], None, ["1", '"a"', '{"b":null}'], id="without a batcher each item is an input"),
+        pytest.param(
+            [1, "a", {"b": None}], None, ["1", '"a"', '{"b":null}'], id="without a batcher each item is an input"
+        ),
         pytest.param([], Batcher(most_items=2), [], id="no items, no batch"),
-        pytest.param([1, 2, 3], Batcher(most_items=2), ['{"Items":[1,2]}', '{"Items":[3]}'], id="the last one is smaller"),
+        pytest.param(
+            [1, 2, 3], Batcher(most_items=2), ['{"Items":[1,2]}', '{"Items":[3]}'], id="the last one is smaller"
+        ),
         pytest.param([1, 2], Batcher(most_items=2), ['{"Items":[1,2]}'], id="exactly full"),
         pytest.param(
             [1, 2],
@@ -32,14 +36,26 @@ def batched(items: list[Any], batcher: Batcher | None) -> list[ChildInput]:
             id="with what all batches share",
         ),
         pytest.param(
-            ["aaaa", "bbbb", "c"], Batcher(most_bytes=25), ['{"Items":["aaaa","bbbb"]}', '{"Items":["c"]}'], id="by bytes"
+            ["aaaa", "bbbb", "c"],
+            Batcher(most_bytes=25),
+            ['{"Items":["aaaa","bbbb"]}', '{"Items":["c"]}'],
+            id="by bytes",
         ),
         pytest.param(["€", "€"], Batcher(most_bytes=17), ['{"Items":["€"]}', '{"Items":["€"]}'], id="bytes of UTF-8"),
         pytest.param(
-            [1, 2, 3], Batcher(most_items=100, most_bytes=14), ['{"Items":[1,2]}'[:0] + '{"Items":[1]}', '{"Items":[2]}', '{"Items":[3]}'], id="whichever is reached first"
+            [1, 2, 33],
+            Batcher(most_items=2, most_bytes=14),
+            ['{"Items":[1]}', '{"Items":[2]}', '{"Items":[33]}'],
+            id="whichever is reached first: the bytes",
+        ),
+        pytest.param(
+            [1, 2, 3],
+            Batcher(2, 1_000),
+            ['{"Items":[1,2]}', '{"Items":[3]}'],
+            id="whichever is reached first: the items",
         ),
     ],
-)  # fmt: skip
+)
 def test_batches(items: list[Any], batcher: Batcher | None, inputs: list[str]) -> None:
     assert [batch.text for batch in batched(items, batcher)] == inputs
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
@@ -194,10 +195,8 @@ def test_arrays_are_taken_apart_as_a_parser_would(
 
 @given(content=st.binary(max_size=200), config=st.sampled_from([JSON, JSONL, FIRST_ROW, {"InputType": "MANIFEST"}]))
 def test_any_bytes_are_items_or_unreadable(content: bytes, config: dict[str, Any]) -> None:
-    try:
-        read(content, config)
-    except Unreadable as error:
-        assert str(error)
+    with contextlib.suppress(Unreadable):
+        assert isinstance(read(content, config), list)
 
 
 def test_a_large_array_is_never_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +97,7 @@ def test_local_files_are_written_whole(root: Path) -> None:
     files.put("file://results", "p/manifest.json", io.BytesIO(b"two"), "application/json", {})
 
     assert (root / "results" / "p" / "manifest.json").read_bytes() == b"two"
-    assert os.listdir(root / "results" / "p") == ["manifest.json"]
+    assert [path.name for path in (root / "results" / "p").iterdir()] == ["manifest.json"]
 
 
 class FailingClient:
