@@ -3,8 +3,7 @@
     RUNNING    items are read, children are started and end
     STOPPING   it has failed or was left: children that run are being stopped
     WRITING    the results are being written
-    CLEARING   whoever waited has been told; items that were never started are being deleted
-    ENDED
+    ENDED      whoever waited has been told; children that failed, and items that were never started, are kept
 
 Source: SFN developer guide, "Using Map state in Distributed mode", "Setting failure thresholds for Distributed Map states".
 """
@@ -28,8 +27,7 @@ class Phase(IntEnum):
     RUNNING = 0
     STOPPING = 1
     WRITING = 2
-    CLEARING = 3
-    ENDED = 4
+    ENDED = 3
 
 
 class Counts(msgspec.Struct, array_like=True):
@@ -54,6 +52,14 @@ class Counts(msgspec.Struct, array_like=True):
     def move(self, start: str, end: str, number: int) -> None:
         setattr(self, start, getattr(self, start) - number)
         setattr(self, end, getattr(self, end) + number)
+
+
+class Spec(msgspec.Struct, array_like=True):
+    """What a Map Run reads, how it batches and where it writes: as MapRunStart has it, and never changed."""
+
+    reader: dict[str, Any] | None = None
+    batcher: Batcher | None = None
+    writer: dict[str, Any] | None = None
 
 
 class MapRun(msgspec.Struct, kw_only=True):
@@ -85,9 +91,7 @@ class MapRun(msgspec.Struct, kw_only=True):
     max_concurrency: int = 0
     tolerated_count: int | None = None
     tolerated_percentage: float | None = None
-    reader: dict[str, Any] | None = None
-    batcher: Batcher | None = None
-    writer: dict[str, Any] | None = None
+    spec: Spec = msgspec.field(default_factory=Spec)
     read: int = 0
     all_read: bool = False
     children: int = 0
@@ -98,7 +102,7 @@ class MapRun(msgspec.Struct, kw_only=True):
 
     @property
     def writes(self) -> bool:
-        return self.writer is not None and bool(self.writer["writes"])
+        return self.spec.writer is not None and bool(self.spec.writer["writes"])
 
     def moved(self, start: str, end: str, items: int) -> None:
         """A child with so many items goes from one count to another."""

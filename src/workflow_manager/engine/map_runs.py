@@ -35,6 +35,7 @@ from workflow_manager.engine.map_run import (
     TOLERANCE_EXCEEDED,
     MapRun,
     Phase,
+    Spec,
     child_name,
 )
 from workflow_manager.engine.object_stores import ObjectsFailed, ObjectStores
@@ -50,7 +51,6 @@ MOST_AT_ONCE = 10_000
 STARTED_PER_OPERATION = 100
 SKIPPED_AT_ONCE = 10_000
 READ_PER_CHUNK = 200
-DELETED_PER_OPERATION = 5_000
 ROWS_PER_PAGE = 200
 RETRY_SECONDS = 1.0
 
@@ -59,11 +59,28 @@ RESULT_WRITER_FAILED = "States.ResultWriterFailed"
 LEFT = "The Map Run that started this execution has ended"
 
 _decode = msgspec.msgpack.Decoder(MapRun).decode
+_decode_spec = msgspec.msgpack.Decoder(Spec).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 T = TypeVar("T")
 
+NO_SPEC = Spec()
+
 logger = structlog.get_logger(__name__)
+
+
+def _pack(run: MapRun) -> bytes:
+    """The row of a run: small, whatever its spec, which is written once beside it."""
+    spec, run.spec = run.spec, NO_SPEC
+    body = _encode(run)
+    run.spec = spec
+    return body
+
+
+def _unpack(body: bytes, spec: bytes) -> MapRun:
+    run = _decode(body)
+    run.spec = _decode_spec(spec)
+    return run
 
 
 class MapRuns:
@@ -89,7 +106,7 @@ class MapRuns:
 
     def open(self) -> None:
         """Take up the runs that were not over when the process ended."""
-        for (run_id,) in self._query("SELECT id FROM map_run WHERE phase < 4"):
+        for (run_id,) in self._query("SELECT id FROM map_run WHERE phase < 3"):
             self._go_on(run_id)
 
     async def close(self) -> None:
@@ -104,10 +121,10 @@ class MapRuns:
         """A run as the open batch sees it. Within a batch, or where none is being committed: what it reads is kept."""
         run = self._runs.get(run_id)
         if run is None:
-            row = self._query_one("SELECT body FROM map_run WHERE id = ?", (run_id,))
+            row = self._query_one("SELECT body, spec FROM map_run WHERE id = ?", (run_id,))
             if row is None:
                 return None
-            run = _decode(row[0])
+            run = _unpack(*row)
             if run.phase is not Phase.ENDED:
                 self._runs[run_id] = run
         return run
@@ -117,7 +134,7 @@ class MapRuns:
         batch.after_rollback(partial(self._runs.pop, run.id, None))
 
     def save(self, batch: Batch, run: MapRun) -> None:
-        batch.execute("UPDATE map_run SET phase = ?, body = ? WHERE id = ?", (int(run.phase), _encode(run), run.id))
+        batch.execute("UPDATE map_run SET phase = ?, body = ? WHERE id = ?", (int(run.phase), _pack(run), run.id))
         if run.phase is Phase.ENDED:
             self._runs.pop(run.id, None)
 
@@ -126,14 +143,14 @@ class MapRuns:
 
     def stored(self, run_id: int) -> MapRun | None:
         """A run as it is on disk: what may be told."""
-        rows = self._database.read("SELECT body FROM map_run WHERE id = ?", (run_id,))
-        return _decode(rows[0][0]) if rows else None
+        rows = self._database.read("SELECT body, spec FROM map_run WHERE id = ?", (run_id,))
+        return _unpack(*rows[0]) if rows else None
 
     def found(self, arn: str) -> MapRun:
         """A run, as it is on disk, by its ARN. Raises InvalidArn, ResourceNotFound."""
         parsed = parse(arn, "mapRun")
-        rows = self._database.read("SELECT body FROM map_run WHERE run_id = ?", (parsed.run_id,))
-        run = _decode(rows[0][0]) if rows else None
+        rows = self._database.read("SELECT body, spec FROM map_run WHERE run_id = ?", (parsed.run_id,))
+        run = _unpack(*rows[0]) if rows else None
         if run is None or arn != self.arn(run):
             raise ResourceNotFound(f"Resource not found: '{arn}'")
         return run
@@ -173,14 +190,22 @@ class MapRuns:
             max_concurrency=asked.max_concurrency,
             tolerated_count=asked.tolerated_count,
             tolerated_percentage=asked.tolerated_percentage,
-            reader=asked.reader,
-            batcher=asked.batcher,
-            writer=asked.writer,
+            spec=Spec(asked.reader, asked.batcher, asked.writer),
         )
         batch.after_rollback(partial(self._runner.live.forget_map_run, run.id))
         batch.execute(
-            "INSERT INTO map_run VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (run.id, run.execution, machine, run.label, run.run_id, run.express, int(run.phase), _encode(run)),
+            "INSERT INTO map_run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                run.id,
+                run.execution,
+                machine,
+                run.label,
+                run.run_id,
+                run.express,
+                int(run.phase),
+                _pack(run),
+                _encode(run.spec),
+            ),
         )
         batch.after_commit(partial(self._go_on, run.id))
 
@@ -188,7 +213,7 @@ class MapRuns:
         """Nobody waits for the run any more."""
         row = self._query_one("SELECT id FROM map_run WHERE run_id = ?", (run_id,))
         run = self.get(row[0]) if row is not None else None
-        if run is None or run.phase >= Phase.CLEARING:
+        if run is None or run.phase is Phase.ENDED:
             return
         self.change(batch, run)
         run.fail(None, None)
@@ -218,6 +243,8 @@ class MapRuns:
         self._woken.add(run_id)
 
         def written(future: asyncio.Future[None]) -> None:
+            if future.cancelled():
+                return
             error = future.exception()
             if error is None:
                 return
@@ -243,8 +270,6 @@ class MapRuns:
                     self._start_children(batch, run)
                 case Phase.STOPPING:
                     self._stop_children(batch, run)
-                case Phase.CLEARING:
-                    self._clear(batch, run)
                 case Phase.WRITING | Phase.ENDED:
                     return
         finally:
@@ -328,19 +353,6 @@ class MapRuns:
         else:
             self._conclude(batch, run)
 
-    def _clear(self, batch: Batch, run: MapRun) -> None:
-        """Delete the items of children that were never started."""
-        first, beyond = run.id << ITEM_SHIFT, (run.id + 1) << ITEM_SHIFT
-        batch.execute(
-            "DELETE FROM map_item WHERE key IN (SELECT key FROM map_item WHERE key >= ? AND key < ? LIMIT ?)",
-            (first, beyond, DELETED_PER_OPERATION),
-        )
-        if self._database.writer.changes() < DELETED_PER_OPERATION:
-            run.phase = Phase.ENDED
-        else:
-            self._again(batch, run)
-        self.save(batch, run)
-
     # ------------------------------------------------------------------------------------------ the end
 
     def _conclude(self, batch: Batch, run: MapRun) -> None:
@@ -363,7 +375,7 @@ class MapRuns:
         if told:
             run.status = "SUCCEEDED" if run.error is None else "FAILED"
             run.stop = self._runner.now()
-        run.phase = Phase.CLEARING
+        run.phase = Phase.ENDED
         self.save(batch, run)
         if told:
             stimulus = MapRunEnded(
@@ -375,15 +387,10 @@ class MapRuns:
                 run.cause,
             )
             self._runner.take(batch, run.execution, stimulus)
-        if run.executions.pending:
-            self._again(batch, run)
-        else:
-            run.phase = Phase.ENDED
-            self.save(batch, run)
 
     def _output(self, run: MapRun) -> str | None:
         """What the children made, in the order of their items, as the state's result; None when it is too large."""
-        transformation = run.writer["transformation"] if run.writer is not None else "COMPACT"
+        transformation = run.spec.writer["transformation"] if run.spec.writer is not None else "COMPACT"
         limit, size = self._runner.limits.payload_bytes, 2
         made: list[str] = []
         for child in self.ended_children(run):
@@ -516,7 +523,7 @@ class MapRuns:
         origin, take = self._opened(run, at, source)
         for skipped in range(0, read, SKIPPED_AT_ONCE):
             await take(min(SKIPPED_AT_ONCE, read - skipped))
-        batches = Batches(run.batcher)
+        batches = Batches(run.spec.batcher)
         limit = self._runner.limits.payload_bytes
         while at is not None:
             chunk = await take(READ_PER_CHUNK)
@@ -579,14 +586,14 @@ class MapRuns:
         self, run: MapRun, at: _Reading, source: _Source
     ) -> tuple[str, Callable[[int], Coroutine[Any, Any, list[Any]]]]:
         """(what $$.Map.Item.Source says, who answers the next items, at most as many as asked for)."""
-        if run.reader is None:
+        if run.spec.reader is None:
             items = iter(at.frame.items or [])
 
             async def of_input(number: int) -> list[Any]:
                 return list(itertools.islice(items, number))
 
             return "STATE_DATA", of_input
-        reader = run.reader
+        reader = run.spec.reader
         most = reader["max_items"]
         if most < 0:
             raise Unreadable("field MaxItems must be positive")
@@ -629,12 +636,12 @@ class MapRuns:
 
     def _result_files(self, run: MapRun) -> ResultFiles:
         """Raises ObjectsFailed."""
-        assert run.writer is not None
-        arguments = dict(run.writer["arguments"])
+        assert run.spec.writer is not None
+        arguments = dict(run.spec.writer["arguments"])
         bucket, prefix = arguments.pop("Bucket", None), arguments.pop("Prefix", None)
         if not isinstance(bucket, str) or not isinstance(prefix, str | None):
             raise ObjectsFailed("The ResultWriter's Bucket and Prefix must be strings.")
-        return ResultFiles(self._stores.of(bucket), bucket, prefix, run.run_id, arguments, run.writer)
+        return ResultFiles(self._stores.of(bucket), bucket, prefix, run.run_id, arguments, run.spec.writer)
 
     async def _write_pending(self, run: MapRun, files: ResultFiles) -> None:
         first, beyond = run.id << ITEM_SHIFT, (run.id + 1) << ITEM_SHIFT

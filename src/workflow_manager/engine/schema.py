@@ -66,9 +66,10 @@ CREATE TABLE IF NOT EXISTS mocked (
     execution INTEGER PRIMARY KEY, test_case TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS map_run (
     id INTEGER PRIMARY KEY, execution INTEGER NOT NULL, machine INTEGER NOT NULL REFERENCES state_machine,
-    label TEXT NOT NULL, run_id TEXT NOT NULL UNIQUE, express INTEGER NOT NULL, phase INTEGER NOT NULL, body BLOB NOT NULL);
+    label TEXT NOT NULL, run_id TEXT NOT NULL UNIQUE, express INTEGER NOT NULL, phase INTEGER NOT NULL, body BLOB NOT NULL,
+    spec BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS map_run_of_execution ON map_run (execution);
-CREATE INDEX IF NOT EXISTS map_run_live ON map_run (id) WHERE phase < 4;
+CREATE INDEX IF NOT EXISTS map_run_live ON map_run (id) WHERE phase < 3;
 CREATE TABLE IF NOT EXISTS map_item (
     key INTEGER PRIMARY KEY, items INTEGER NOT NULL, input TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS outbox (
