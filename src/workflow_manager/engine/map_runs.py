@@ -52,6 +52,8 @@ STARTED_PER_OPERATION = 100
 SKIPPED_AT_ONCE = 10_000
 READ_PER_CHUNK = 200
 ROWS_PER_PAGE = 200
+COLLECTED_AT_ONCE = 100
+"""How many children's results may be collected in the writer; not more than ROWS_PER_PAGE."""
 RETRY_SECONDS = 1.0
 
 ITEM_READER_FAILED = "States.ItemReaderFailed"
@@ -357,16 +359,24 @@ class MapRuns:
 
     def _conclude(self, batch: Batch, run: MapRun) -> None:
         """Every child has ended: have the results written, or tell them to whoever waits."""
-        if run.writes:
+        wanted = run.status != "ABORTED" and run.error is None
+        if run.writes or (wanted and run.executions.total > COLLECTED_AT_ONCE):
             run.phase = Phase.WRITING
             self.save(batch, run)
             batch.after_commit(partial(self._go_on, run.id))
             return
         output = None
+        if wanted:
+            results = _Results(self._runner.limits.payload_bytes)
+            self._collect_page(run, results, self.page(run, 0))
+            output = results.text
+        self._end_with(batch, run, output)
+
+    def _end_with(self, batch: Batch, run: MapRun, output: str | None) -> None:
+        """End a run whose results are the state's."""
         if run.status != "ABORTED" and run.error is None:
-            output = self._output(run)
-            run.executions.results_written = run.executions.succeeded
-            run.items.results_written = run.items.succeeded
+            for counts in (run.executions, run.items):
+                counts.results_written = counts.succeeded
         self._end(batch, run, output)
 
     def _end(self, batch: Batch, run: MapRun, output: str | None) -> None:
@@ -388,28 +398,30 @@ class MapRuns:
             )
             self._runner.take(batch, run.execution, stimulus)
 
-    def _output(self, run: MapRun) -> str | None:
-        """What the children made, in the order of their items, as the state's result; None when it is too large."""
-        transformation = run.spec.writer["transformation"] if run.spec.writer is not None else "COMPACT"
-        limit, size = self._runner.limits.payload_bytes, 2
-        made: list[str] = []
-        for child in self.ended_children(run):
+    def _collect_page(self, run: MapRun, results: _Results, page: list[tuple[int, Child]]) -> None:
+        """Put what children made, in the order of their items, into the state's result."""
+        writer = run.spec.writer
+        transformation = writer["transformation"] if writer is not None else "COMPACT"
+        for _, child in page:
             for text in texts(child, self.described(run, child), transformation):
-                size += len(text) + 1
-                if size > limit + 1:
-                    return None
-                made.append(text)
-        return f"[{','.join(made)}]"
+                results.add(text)
 
-    def ended_children(self, run: MapRun, *, after: int = 0) -> Iterator[Child]:
-        """The children that have ended, in the order of their items."""
-        while True:
-            page = self.page(run, after)
-            for _, child in page:
-                yield child
-            if len(page) < ROWS_PER_PAGE:
-                return
+    async def _collect(self, run: MapRun) -> None:
+        """Collect the results of more children than the writer should stand still for."""
+        results = _Results(self._runner.limits.payload_bytes)
+        after = 0
+        while not results.too_large and (page := self.page(run, after)):
+            self._collect_page(run, results, page)
             after = page[-1][0]
+            await asyncio.sleep(0)
+
+        def write(batch: Batch) -> None:
+            at = self.get(run.id)
+            if at is not None and at.phase is Phase.WRITING:
+                self.change(batch, at)
+                self._end_with(batch, at, results.text)
+
+        await self._written(write)
 
     def page(self, run: MapRun, after: int) -> list[tuple[int, Child]]:
         """Up to ROWS_PER_PAGE children that have ended, with their row ids, which grow with the index of the item."""
@@ -440,7 +452,7 @@ class MapRuns:
         if run is None or self._closing:
             return
         if run.phase is Phase.WRITING:
-            self._work(run_id, self._write_results(run))
+            self._work(run_id, self._write_results(run) if run.writes else self._collect(run))
         elif run.phase is Phase.RUNNING and not run.all_read:
             self._work(run_id, self._read_items(run))
         if run.phase is not Phase.WRITING:
@@ -672,6 +684,29 @@ def _at(definition: Any, pointer: str) -> Any:
         step = step.replace("~1", "/").replace("~0", "~")  # noqa: PLW2901 - decoded
         definition = definition[int(step) if isinstance(definition, list) else step]
     return definition.get("ItemProcessor", definition.get("Iterator"))
+
+
+class _Results:
+    """The results of children as one JSON array, unless it becomes too large to be passed on."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit = limit_bytes
+        self._size = 1
+        self._texts: list[str] = []
+        self.too_large = False
+
+    def add(self, text: str) -> None:
+        if self.too_large:
+            return
+        self._size += len(text) + 1  # in characters, of which a byte is the least; the step counts bytes
+        self._texts.append(text)
+        if self._size > self._limit:
+            self.too_large = True
+            self._texts.clear()
+
+    @property
+    def text(self) -> str | None:
+        return None if self.too_large else f"[{','.join(self._texts)}]"
 
 
 class _Reading:

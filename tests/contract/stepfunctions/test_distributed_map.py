@@ -689,6 +689,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(map_runs, "READ_PER_CHUNK", 7)
     monkeypatch.setattr(map_runs, "STARTED_PER_OPERATION", 5)
     monkeypatch.setattr(map_runs, "ROWS_PER_PAGE", 9)
+    monkeypatch.setattr(map_runs, "COLLECTED_AT_ONCE", 8)
     monkeypatch.setattr(map_runs, "RETRY_SECONDS", 0.001)
 
 
@@ -732,6 +733,21 @@ async def test_restarts_lose_nothing_and_double_nothing(
         assert run.execution_counts.total == ITEMS // (batch or 1) == len(await children(world, arn))
         assert await until(lambda: nothing_left(world))
         assert (await world.types(arn)).count("MapRunSucceeded") == 1
+
+
+@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.parametrize("count", [1, 8, 9, 18, 60])
+async def test_results_of_many_children_are_collected_in_order(tmp_path: Path, count: int) -> None:
+    clock, file = VirtualClock(), tmp_path / "r.db"
+    async with running(file, clock) as world:
+        arn = await world.start(await world.machine(distributed()), value=json.dumps([*range(count)]))
+    for _ in range(10):
+        async with running(file, clock) as world:
+            await asyncio.sleep(0.001)
+
+    async with running(file, clock) as world:
+        assert json.loads(str((await finished(world, arn)).output)) == [*range(count)]
+        assert (await the_run(world, arn)).item_counts.results_written == count
 
 
 @pytest.mark.usefixtures("small_pieces")
