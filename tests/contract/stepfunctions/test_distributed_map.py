@@ -374,9 +374,9 @@ async def test_a_failed_run_stops_what_runs_and_starts_nothing_more(world: World
 
 
 async def nothing_left(world: World) -> bool:
-    tables = ("frame", "aside", "timer", "activity_task", "invocation")
+    """No Map Run goes on, and nothing of a child waits any more."""
     ((live,),) = world.database.read("SELECT count(*) FROM map_run WHERE phase < 3")
-    return not live and all(world.rows(table) == 0 for table in tables)
+    return not live and all(world.rows(table) == 0 for table in ("timer", "activity_task", "invocation"))
 
 
 async def test_the_threshold_can_be_changed_while_it_runs(world: World) -> None:
@@ -732,6 +732,7 @@ async def test_restarts_lose_nothing_and_double_nothing(
         assert (run.item_counts.succeeded, run.item_counts.total) == (ITEMS, ITEMS)
         assert run.execution_counts.total == ITEMS // (batch or 1) == len(await children(world, arn))
         assert await until(lambda: nothing_left(world))
+        assert [world.rows(table) for table in ("frame", "aside", "map_item")] == [0, 0, 0]
         assert (await world.types(arn)).count("MapRunSucceeded") == 1
 
 
