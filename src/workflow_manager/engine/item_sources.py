@@ -15,7 +15,7 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, BinaryIO, TypeAlias, cast
+from typing import Any, BinaryIO, TypeAlias, TypeVar, cast
 
 import zstandard
 
@@ -33,6 +33,8 @@ LONGEST_MARK = 4
 """What compressed files begin with."""
 
 NOT_A_LIST = "Attempting to map over non-iterable node."
+
+T = TypeVar("T")
 
 Items: TypeAlias = Iterator[Any]
 Config: TypeAlias = Mapping[str, Any]
@@ -274,7 +276,7 @@ def _athena(stream: BinaryIO, config: Config, opener: Opener) -> Items:
 # ------------------------------------------------------------------------------------------- faults
 
 
-def readable(items: Items) -> Items:
+def readable(items: Iterator[T]) -> Iterator[T]:
     """The same items; what streams and decoders raise comes out as Unreadable."""
     try:
         yield from items

@@ -13,7 +13,7 @@ import itertools
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeAlias, TypeVar
 
 import msgspec
 import structlog
@@ -25,7 +25,7 @@ from workflow_manager.engine.distributed import map_run_arn
 from workflow_manager.engine.draft import Draft
 from workflow_manager.engine.frames import Execution, Frame
 from workflow_manager.engine.item_batches import Batches, ChildInput, TooLarge
-from workflow_manager.engine.item_sources import Items, Unreadable, items_of, readable
+from workflow_manager.engine.item_sources import Unreadable, items_of, readable
 from workflow_manager.engine.machines import Machine, Settings
 from workflow_manager.engine.map_result_files import ResultFiles
 from workflow_manager.engine.map_results import Child, entry, texts
@@ -38,7 +38,7 @@ from workflow_manager.engine.map_run import (
     Spec,
     child_name,
 )
-from workflow_manager.engine.object_stores import ObjectsFailed, ObjectStores
+from workflow_manager.engine.object_stores import LOCAL, ObjectsFailed, ObjectStores
 from workflow_manager.engine.outcomes import too_large
 from workflow_manager.engine.runner import ChildOf, Runner
 from workflow_manager.engine.schema import ITEM_SHIFT
@@ -65,6 +65,9 @@ _decode_spec = msgspec.msgpack.Decoder(Spec).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 T = TypeVar("T")
+
+Item: TypeAlias = tuple[Any, str]
+"""A value, and what ``$$.Map.Item.Source`` says of it."""
 
 NO_SPEC = Spec()
 
@@ -312,7 +315,7 @@ class MapRuns:
                 break
         if started:
             batch.execute("DELETE FROM map_item WHERE key >= ? AND key <= ?", (first, rows[started - 1][0]))
-        if run.phase is Phase.RUNNING and run.all_read and run.intolerable():
+        if run.intolerable():  # all items may have been read since a child ended, or a threshold lowered
             run.fail(TOLERANCE_EXCEEDED, TOLERANCE_CAUSE)
         if run.phase is not Phase.RUNNING or (run.executions.pending and run.room(MOST_AT_ONCE) > 0):
             self._again(batch, run)
@@ -532,7 +535,7 @@ class MapRuns:
         at = await self._written(partial(self._reading, run.id, read))
         if at is None:
             return
-        origin, take = self._opened(run, at, source)
+        take = self._opened(run, at, source)
         for skipped in range(0, read, SKIPPED_AT_ONCE):
             await take(min(SKIPPED_AT_ONCE, read - skipped))
         batches = Batches(run.spec.batcher)
@@ -540,7 +543,7 @@ class MapRuns:
         while at is not None:
             chunk = await take(READ_PER_CHUNK)
             inputs: list[ChildInput] = []
-            for value in at.selected(chunk, read + ahead, origin):
+            for value in at.selected(chunk, read + ahead):
                 inputs += batches.add(value)
             ahead += len(chunk)
             ended = len(chunk) < READ_PER_CHUNK
@@ -594,17 +597,15 @@ class MapRuns:
         self._again(batch, run)
         return at
 
-    def _opened(
-        self, run: MapRun, at: _Reading, source: _Source
-    ) -> tuple[str, Callable[[int], Coroutine[Any, Any, list[Any]]]]:
-        """(what $$.Map.Item.Source says, who answers the next items, at most as many as asked for)."""
+    def _opened(self, run: MapRun, at: _Reading, source: _Source) -> Callable[[int], Coroutine[Any, Any, list[Item]]]:
+        """Who answers the next items, at most as many as asked for. Raises Unreadable."""
         if run.spec.reader is None:
-            items = iter(at.frame.items or [])
+            given = ((value, "STATE_DATA") for value in at.frame.items or ())
 
-            async def of_input(number: int) -> list[Any]:
-                return list(itertools.islice(items, number))
+            async def of_input(number: int) -> list[Item]:
+                return list(itertools.islice(given, number))
 
-            return "STATE_DATA", of_input
+            return of_input
         reader = run.spec.reader
         most = reader["max_items"]
         if most < 0:
@@ -613,14 +614,13 @@ class MapRuns:
         bucket, key = arguments.pop("Bucket", None), arguments.pop("Key", None)
         if not isinstance(bucket, str) or (reader["action"] == "s3:getObject" and not isinstance(key, str)):
             raise Unreadable("The ItemReader's Bucket and Key must be strings.")
-        opened = partial(_items, self._stores, reader, bucket, key, arguments, source)
-        bounded: Iterator[Any] = itertools.islice(readable(_lazily(opened)), most or None)
+        items = readable(_items(self._stores, reader, bucket, key, arguments, source))
+        bounded: Iterator[Item] = itertools.islice(items, most or None)
 
-        async def of_objects(number: int) -> list[Any]:
+        async def of_objects(number: int) -> list[Item]:
             return await asyncio.to_thread(source.taking, bounded, number) if number else []
 
-        where = f"S3://{bucket}" + (f"/{key}" if isinstance(key, str) else "")
-        return where, of_objects
+        return of_objects
 
     # ------------------------------------------------------------------------------------------ writing results
 
@@ -718,16 +718,16 @@ class _Reading:
         self._draft = Draft(program, execution, runner.step_env())
         self._state = program.graphs[frame.graph].states[frame.state]
 
-    def selected(self, values: list[Any], first: int, origin: str) -> Iterator[Any]:
+    def selected(self, items: list[Item], first: int) -> Iterator[Any]:
         """The items as ItemSelector makes them. Raises Failure."""
         state, frame, draft = self._state, self.frame, self._draft
         if not isinstance(state, MapState) or state.item_selector is None:
-            yield from values
+            yield from (value for value, _ in items)
             return
         selected_from = frame.input.value
         if state.input_path is not None:
             selected_from = state.input_path(selected_from, draft.expressions(frame))
-        for at, value in enumerate(values):
+        for at, (value, origin) in enumerate(items):
             item = {"Index": first + at, "Value": value, "Source": origin}
             yield state.item_selector(selected_from, draft.expressions(frame, Map={"Item": item}))
 
@@ -744,7 +744,7 @@ class _Source:
         self._streams.append(stream)
         return stream
 
-    def taking(self, items: Iterator[Any], number: int) -> list[Any]:
+    def taking(self, items: Iterator[Item], number: int) -> list[Item]:
         with self._lock:
             return list(itertools.islice(items, number)) if not self._closed else []
 
@@ -768,11 +768,6 @@ class _Source:
             stream.close()
 
 
-def _lazily(opened: Callable[[], Items]) -> Items:
-    """Open in the thread that reads, when it does."""
-    yield from opened()
-
-
 def _items(
     stores: ObjectStores,
     reader: dict[str, Any],
@@ -780,19 +775,22 @@ def _items(
     key: str | None,
     arguments: dict[str, Any],
     source: _Source,
-) -> Items:
-    config = reader["config"]
+) -> Iterator[Item]:
+    """What an ItemReader reads; the first object is opened when the first item is asked for, by whoever asks."""
+    config, store = reader["config"], stores.of(bucket)
+    where = bucket if bucket.startswith(LOCAL) else f"S3://{bucket}"
 
     def opener(of: str, name: str) -> BinaryIO:
         return source.opened(stores.of(of).open(of, name, {}))
 
     if reader["action"] == "s3:getObject":
         assert key is not None
-        yield from items_of(source.opened(stores.of(bucket).open(bucket, key, arguments)), config, opener)
+        stream = source.opened(store.open(bucket, key, arguments))
+        yield from ((value, f"{where}/{key}") for value in items_of(stream, config, opener))
         return
-    for found in stores.of(bucket).listed(bucket, arguments):
+    for found in store.listed(bucket, arguments):
         if config.get("Transformation") == "LOAD_AND_FLATTEN":
-            with stores.of(bucket).open(bucket, found["Key"], {}) as stream:
-                yield from items_of(stream, config, opener)
+            with store.open(bucket, found["Key"], {}) as stream:
+                yield from ((value, f"{where}/{found['Key']}") for value in items_of(stream, config, opener))
         else:
-            yield found
+            yield found, where

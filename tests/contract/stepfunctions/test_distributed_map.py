@@ -455,13 +455,19 @@ async def test_objects_are_listed_or_loaded_one_by_one(world: World, files: Path
     loading = reader(resource=LIST, Transformation="LOAD_AND_FLATTEN", InputType="JSONL")
     selector = {"k.$": "$$.Map.Item.Value.Key", "s.$": "$$.Map.Item.Source"}
     listed = await world.start(await world.machine(distributed(ItemReader=listing, ItemSelector=selector), "listing"))
-    loaded = await world.start(await world.machine(distributed(ItemReader=loading), "loading"))
+    selector = {"v.$": "$$.Map.Item.Value", "s.$": "$$.Map.Item.Source"}
+    loaded = await world.start(await world.machine(distributed(ItemReader=loading, ItemSelector=selector), "loading"))
 
     assert json.loads(str((await finished(world, listed)).output)) == [
-        {"k": "a/1.jsonl", "s": "S3://file://in"},
-        {"k": "a/2.jsonl", "s": "S3://file://in"},
+        {"k": "a/1.jsonl", "s": "file://in"},
+        {"k": "a/2.jsonl", "s": "file://in"},
     ]
-    assert json.loads(str((await finished(world, loaded)).output)) == [1, 2, 3, 4]
+    assert json.loads(str((await finished(world, loaded)).output)) == [
+        {"v": 1, "s": "file://in/a/1.jsonl"},
+        {"v": 2, "s": "file://in/a/1.jsonl"},
+        {"v": 3, "s": "file://in/a/2.jsonl"},
+        {"v": 4, "s": "file://in/b/1.jsonl"},
+    ]
 
 
 @pytest.mark.parametrize(

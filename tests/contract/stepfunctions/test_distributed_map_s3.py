@@ -74,7 +74,7 @@ async def test_an_object_is_read_whole_and_in_order(world: World, s3: Any) -> No
         world,
         distributed(
             reader("large.csv.gz", InputType="CSV", CSVHeaderLocation="FIRST_ROW"),
-            ItemSelector={"n.$": "$$.Map.Item.Value.n"},
+            ItemSelector={"n.$": "$$.Map.Item.Value.n", "from.$": "$$.Map.Item.Source"},
             ItemBatcher={"MaxItemsPerBatch": 250},
         ),
     )
@@ -82,6 +82,7 @@ async def test_an_object_is_read_whole_and_in_order(world: World, s3: Any) -> No
     batches = json.loads(str(ended.output))
     assert [item["n"] for batch in batches for item in batch["Items"]] == [str(n) for n in range(3_000)]
     assert len(batches) == 12
+    assert batches[-1]["Items"][-1]["from"] == "S3://items/large.csv.gz"
 
 
 async def test_listings_go_on_over_their_pages(world: World, s3: Any) -> None:
