@@ -99,9 +99,8 @@ class MapRuns:
         self._query = database.query
         self._query_one = database.query_one
         self._runs: dict[int, MapRun] = {}
-        self._busy: int | None = (
-            None  # the run whose children are being started or stopped: it is saved once, at the end
-        )
+        self._busy: int | None = None
+        """The run whose children are being started or stopped: it is saved once, when that is done."""
         self._woken: set[int] = set()
         self._working: dict[int, asyncio.Task[None]] = {}  # what reads for a run, or writes its results
         self._closing = False
@@ -330,17 +329,17 @@ class MapRuns:
         kind = "EXPRESS" if run.express else "STANDARD"
         arn = self._arns.state_machine(name)
         return Machine(
-            -run.id,
-            name,
-            arn,
-            "ACTIVE",
-            run.definition,
-            run.role_arn,
-            kind,
-            run.start,
-            run.start,
-            None,
-            Settings(),
+            id=-run.id,
+            name=name,
+            arn=arn,
+            status="ACTIVE",
+            definition=run.definition,
+            role_arn=run.role_arn,
+            type=kind,
+            created=run.start,
+            updated=run.start,
+            revision=None,
+            settings=Settings(),
             tracked=False,
             arns=self._arns,
         )
