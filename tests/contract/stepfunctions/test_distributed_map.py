@@ -20,6 +20,7 @@ from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.errors import (
     ExecutionDoesNotExist,
     InvalidArn,
+    InvalidDefinition,
     ResourceNotFound,
     ValidationException,
 )
@@ -788,3 +789,29 @@ async def test_a_disk_that_is_full_for_a_while(tmp_path: Path, files: Path, monk
         ended = await finished(world, arn)
         assert written(files, ended.output)["SUCCEEDED"] == [*range(ITEMS)]
         assert (await the_run(world, arn)).execution_counts.total == ITEMS
+
+
+# ------------------------------------------------------------------------------------------- labels
+
+
+@pytest.mark.parametrize(
+    ("label", "said"),
+    [
+        pytest.param("", "['Label cannot be empty']", id="empty"),
+        pytest.param("x" * 41, "['Label cannot exceed 40 characters']", id="too long"),
+        pytest.param("a~", "[\"Label contains invalid character: '~'\"]", id="a character that names have not"),
+        pytest.param("a\x9f", "[\"Label contains invalid character: '\\\\x9f'\"]", id="a control character"),
+    ],
+)
+async def test_labels_are_refused_as_recorded(world: World, label: str, said: str) -> None:
+    definition = json.dumps({"StartAt": "M", "States": distributed(Label=label)})
+    create = t.CreateStateMachineInput(name="m", definition=definition, role_arn="arn:aws:iam::000000000000:role/r")
+
+    with pytest.raises(InvalidDefinition) as refused:
+        await world.api.create_state_machine(create)
+    assert refused.value.message == f"Error=ValueError Args={said} in definition '{definition}'."
+    validated = await world.api.validate_state_machine_definition(
+        t.ValidateStateMachineDefinitionInput(definition=definition)
+    )
+    (diagnostic,) = validated.diagnostics
+    assert (diagnostic.code, diagnostic.location) == ("SCHEMA_VALIDATION_FAILED", "/States/M/Label")
