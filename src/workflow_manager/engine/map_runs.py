@@ -436,7 +436,11 @@ class MapRuns:
                 (-run.id, status, after, ROWS_PER_PAGE),
             )
         rows.sort()
-        return [(row[0], Child(*row[1:])) for row in rows[:ROWS_PER_PAGE]]
+        text = self._runner.payloads.text
+        return [
+            (row_id, Child(name, status, text(given), text(made) if made is not None else None, *rest))
+            for row_id, name, status, given, made, *rest in rows[:ROWS_PER_PAGE]
+        ]
 
     def described(self, run: MapRun, child: Child) -> dict[str, Any]:
         machine = self.machine(run)
