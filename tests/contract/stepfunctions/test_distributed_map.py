@@ -19,6 +19,7 @@ from workflow_manager.engine.object_stores import ObjectStores
 from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.errors import (
     ExecutionDoesNotExist,
+    ExecutionNotRedrivable,
     InvalidArn,
     InvalidDefinition,
     ResourceNotFound,
@@ -683,6 +684,41 @@ async def test_a_run_that_failed_is_retried_as_another(world: World, files: Path
     assert (await finished(world, arn)).output == "[1]"
     runs = (await world.api.list_map_runs(t.ListMapRunsInput(execution_arn=arn))).map_runs
     assert len({run.map_run_arn for run in runs}) == 2
+
+
+# ------------------------------------------------------------------------------------------- redrive
+
+
+@pytest.mark.parametrize("how", ["failed", "stopped"])
+async def test_a_redrive_of_the_execution_begins_another_map_run(world: World, how: str) -> None:
+    """AWS goes on with the same Map Run, of which only the children that did not succeed are run again."""
+    activity = await world.activity()
+    arn = await world.start(await world.machine(distributed({"T": task(activity)})), value="[1,2]")
+    await counted(world, arn, running=2)
+    if how == "failed":
+        await world.fail((await world.poll(activity)).task_token)
+    else:
+        await world.stop(arn)
+    await finished(world, arn)
+    assert await until(lambda: nothing_left(world))
+
+    await world.api.redrive_execution(t.RedriveExecutionInput(execution_arn=arn))
+    for _ in range(2):
+        polled = await until(lambda: taken(world, activity))
+        await world.succeed(polled.task_token, f"{polled.input}0")
+    ended = await finished(world, arn)
+    assert (ended.status, ended.output, ended.redrive_count) == ("SUCCEEDED", "[10,20]", 1)
+    runs = (await world.api.list_map_runs(t.ListMapRunsInput(execution_arn=arn))).map_runs
+    assert len({run.map_run_arn for run in runs}) == 2
+
+
+async def test_a_child_is_not_redriven_by_itself(world: World) -> None:
+    arn = await world.start(await world.machine(distributed({"F": FAIL_ODD["F"]})), value="[1]")
+    await finished(world, arn)
+    (child,) = await children(world, arn)
+
+    with pytest.raises(ExecutionNotRedrivable):
+        await world.api.redrive_execution(t.RedriveExecutionInput(execution_arn=child.execution_arn))
 
 
 # ------------------------------------------------------------------------------------------- interruptions
