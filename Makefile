@@ -66,6 +66,7 @@ docs: install ## Write the API's OpenAPI document, and the table of what is supp
 
 bench: dev ## Measure the hot paths; see bench/README.md
 	$(BIN)/python bench/engine.py
+	$(BIN)/python bench/distributed_map.py
 	$(BIN)/python bench/list_workflows.py
 
 lambda: dev ## Put the code of the Lambda functions into dist/workflow-manager-lambda.zip

@@ -142,7 +142,8 @@ async def in_process(options: argparse.Namespace, work: Any, run: int) -> dict[s
 
 
 class Server:
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, *flags: str) -> None:
+        self._flags = flags
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
@@ -153,7 +154,7 @@ class Server:
         """Seconds until the first request is answered."""
         began = time.perf_counter()
         self.process = subprocess.Popen(
-            [WFM, "serve", "--port", str(self.port), "--data", self._folder],
+            [WFM, "serve", "--port", str(self.port), "--data", self._folder, *self._flags],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

@@ -35,6 +35,7 @@ from workflow_manager.engine import EmbeddedStepFunctions
 from workflow_manager.engine.draft import Limits
 from workflow_manager.engine.integrations import Integration
 from workflow_manager.engine.mocks import InvalidMocks, Mocks, parse_mocks
+from workflow_manager.engine.object_stores import ObjectStores
 from workflow_manager.manager import ManagerSettings, SweepSettings, WorkflowManager
 from workflow_manager.metrics import Metrics
 from workflow_manager.model.errors import StorageUnavailable
@@ -223,6 +224,7 @@ def _embedded(settings: Settings, database: Database, stack: AsyncExitStack) -> 
         max_invocations=settings.max_invocations,
         limits=Limits(payload_bytes=settings.max_payload_bytes, history_events=settings.max_history_events),
         log_destination=logs,
+        objects=ObjectStores(Path(settings.map_files) if settings.map_files else None),
     )
 
     async def start() -> None:

@@ -143,6 +143,13 @@ class Settings(Struct, frozen=True, kw_only=True):
             "serves all."
         ),
     ] = ""
+    map_files: Annotated[
+        str,
+        Meta(
+            description="Folder that distributed Maps may read and write local files in, as the Bucket file://name; "
+            "none when empty."
+        ),
+    ] = ""
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="Least severity that is logged.")
     ] = "info"

@@ -480,6 +480,112 @@ def test_labels_of_distributed_maps(label: str) -> None:
     assert message.startswith("Label ")
 
 
+GET = "arn:aws:states:::s3:getObject"
+LIST = "arn:aws:states:::s3:listObjectsV2"
+
+
+def reader(resource: str = GET, **config: Any) -> dict[str, Any]:
+    return {"ItemReader": {"Resource": resource, "ReaderConfig": config, "Parameters": {"Bucket": "b", "Key": "k"}}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "place"),
+    [
+        pytest.param(reader(InputType="JSON"), None, id="a JSON object"),
+        pytest.param(reader(InputType="JSONL", MaxItems=0), None, id="no bound on the items"),
+        pytest.param(reader(InputType="JSON", ItemsPointer="/a/b"), None, id="a pointer"),
+        pytest.param(
+            reader(InputType="CSV", CSVHeaderLocation="GIVEN", CSVHeaders=["a"], CSVDelimiter="TAB"), None, id="CSV"
+        ),
+        pytest.param(reader(LIST), None, id="a listing needs no InputType"),
+        pytest.param(reader(LIST, Transformation="LOAD_AND_FLATTEN", InputType="JSON"), None, id="listed and loaded"),
+        pytest.param(reader(InputType="MANIFEST"), None, id="an inventory"),
+        pytest.param(
+            reader(InputType="JSONL", ManifestType="ATHENA_DATA"), None, id="what Athena unloaded, as JSON lines"
+        ),
+        pytest.param(reader(), "/ItemReader", id="an object needs an InputType"),
+        pytest.param(
+            reader("arn:aws:states:::s3:putObject", InputType="JSON"), "/ItemReader/Resource", id="no way to read"
+        ),
+        pytest.param(reader(InputType="XML"), "/ItemReader/ReaderConfig/InputType", id="unknown type"),
+        pytest.param(reader(InputType="CSV"), "/ItemReader/ReaderConfig", id="CSV needs a CSVHeaderLocation"),
+        pytest.param(
+            reader(InputType="CSV", CSVHeaderLocation="GIVEN"), "/ItemReader/ReaderConfig", id="no headers given"
+        ),
+        pytest.param(
+            reader(InputType="CSV", CSVHeaderLocation="FIRST_ROW", CSVHeaders=["a"]),
+            "/ItemReader/ReaderConfig/CSVHeaders",
+            id="headers twice",
+        ),
+        pytest.param(
+            reader(InputType="CSV", CSVHeaderLocation="GIVEN", CSVHeaders=["a", 1]),
+            "/ItemReader/ReaderConfig/CSVHeaders/1",
+            id="a header that is no text",
+        ),
+        pytest.param(
+            reader(InputType="CSV", CSVHeaderLocation="FIRST_ROW", CSVDelimiter=","),
+            "/ItemReader/ReaderConfig/CSVDelimiter",
+            id="delimiters have names",
+        ),
+        pytest.param(
+            reader(InputType="JSON", CSVDelimiter="TAB"), "/ItemReader/ReaderConfig/CSVDelimiter", id="no CSV"
+        ),
+        pytest.param(
+            reader(InputType="JSONL", ItemsPointer="/a"),
+            "/ItemReader/ReaderConfig/ItemsPointer",
+            id="pointers are JSON's",
+        ),
+        pytest.param(
+            reader(InputType="JSON", ItemsPointer="$.a"),
+            "/ItemReader/ReaderConfig/ItemsPointer",
+            id="a path is no pointer",
+        ),
+        pytest.param(reader(LIST, Transformation="LOAD_AND_FLATTEN"), "/ItemReader/ReaderConfig", id="loaded as what?"),
+        pytest.param(
+            reader(InputType="JSON", MaxItems=100_000_001), "/ItemReader/ReaderConfig/MaxItems", id="too many items"
+        ),
+        pytest.param({"ItemBatcher": {"MaxItemsPerBatch": 10}}, None, id="batches by items"),
+        pytest.param({"ItemBatcher": {"MaxInputBytesPerBatchPath": "$.n"}}, None, id="batches by bytes"),
+        pytest.param({"ItemBatcher": {"BatchInput": {}}}, "/ItemBatcher", id="batches of no size"),
+        pytest.param({"ItemBatcher": {"MaxItemsPerBatch": 0}}, "/ItemBatcher/MaxItemsPerBatch", id="empty batches"),
+        pytest.param(
+            {"ItemBatcher": {"MaxInputBytesPerBatch": 262_145}},
+            "/ItemBatcher/MaxInputBytesPerBatch",
+            id="large batches",
+        ),
+        pytest.param(
+            {"ResultWriter": {"Resource": "arn:aws:states:::s3:putObject", "Parameters": {"Bucket": "b"}}},
+            None,
+            id="results to S3",
+        ),
+        pytest.param({"ResultWriter": {"WriterConfig": {"Transformation": "FLATTEN"}}}, None, id="results as output"),
+        pytest.param({"ResultWriter": {}}, "/ResultWriter", id="a writer of nothing"),
+        pytest.param(
+            {"ResultWriter": {"Resource": GET, "Parameters": {}}}, "/ResultWriter/Resource", id="no way to write"
+        ),
+        pytest.param(
+            {"ResultWriter": {"Resource": "arn:aws:states:::s3:putObject"}}, "/ResultWriter", id="written where?"
+        ),
+        pytest.param(
+            {"ResultWriter": {"WriterConfig": {"OutputType": "CSV"}}},
+            "/ResultWriter/WriterConfig/OutputType",
+            id="no such output",
+        ),
+    ],
+)
+def test_fields_of_distributed_maps(fields: dict[str, Any], place: str | None) -> None:
+    processor = {
+        "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+        "StartAt": "I",
+        "States": {"I": {"Type": "Succeed"}},
+    }
+    definition = machine({"Type": "Map", "ItemProcessor": processor, "End": True, **fields})
+
+    assert [(code, at) for code, at, _ in found(definition)] == (
+        [] if place is None else [(SCHEMA, f"/States/S{place}")]
+    )
+
+
 def test_all_faults_in_one_go_and_in_one_exception() -> None:
     definition = {
         "StartAt": "S",

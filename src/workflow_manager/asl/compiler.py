@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from . import choice, durations, jsonata, paths, schema
+from . import choice, distributed, durations, jsonata, paths, schema
 from .diagnostics import Diagnostic, InvalidDefinition
 from .document import UnreadableDefinitionError, read_document
 from .flow import Step, Transition, check_flow
@@ -47,13 +47,11 @@ from .timestamps import parse_seconds
 MachineType = Literal["STANDARD", "EXPRESS"]
 
 MAX_STATE_NAME = 80
-MAX_LABEL = 40
 
 _TEXT_FUNCTIONS = frozenset({"Format", "JsonToString", "ArrayGetItem", "Base64Encode", "Base64Decode", "Hash", "UUID"})
 """What ErrorPath and CausePath may call (ASL, "Fail State")."""
 
 _VARIABLE = re.compile(r"[^\W\d]\w{0,79}")
-_LABEL_FORBIDS = re.compile(r"[\s?*<>{}\[\]:;,\\|^~$#%&`\"\x00-\x1f\x7f-\x9f]")
 
 
 def compile_definition(
@@ -507,7 +505,7 @@ class _Compiler:
         configured.check_fields(schema.PROCESSOR_CONFIG)
         mode = configured.choice("Mode", "INLINE", "DISTRIBUTED") or "INLINE"
         execution_type = configured.choice("ExecutionType", "STANDARD", "EXPRESS")
-        distributed = self.distributed(reader, configured, mode, execution_type)
+        further = self.distributed(reader, configured, mode, execution_type)
         express, self.express = self.express, self.express or (mode == "DISTRIBUTED" and execution_type == "EXPRESS")
         index = self.graph(self.nested(inner, root))
         self.express = express
@@ -524,7 +522,7 @@ class _Compiler:
             tolerated_failure_percentage=reader.number_field(
                 "ToleratedFailurePercentage", 0, 100, durations.percentage_path, fraction=True
             ),
-            distributed=distributed,
+            distributed=further,
         )
 
     def items(self, reader: Reader) -> Expr | None:
@@ -548,14 +546,9 @@ class _Compiler:
     def distributed(
         self, reader: Reader, config: Reader, mode: str, execution_type: str | None
     ) -> Mapping[str, Any] | None:
-        """Read what only a Map with Mode DISTRIBUTED has; its expressions come out compiled.
-
-        ``Label``, ``ExecutionType`` and the plain fields as they are written; ``ItemReader``, ``ItemBatcher`` and
-        ``ResultWriter`` as objects whose ``Arguments``, ``MaxItems``, ``BatchInput`` and so on are Exprs.
-        """
-        own = ("ItemReader", "ItemBatcher", "ResultWriter", "Label")
+        """Read what only a Map with Mode DISTRIBUTED has (distributed.py); None for one with Mode INLINE."""
         if mode != "DISTRIBUTED":
-            for name in own:
+            for name in ("ItemReader", "ItemBatcher", "ResultWriter", "Label"):
                 if name in reader.data:
                     reader.error("Field is supported only when the ItemProcessor's Mode is DISTRIBUTED", name)
             return None
@@ -563,67 +556,7 @@ class _Compiler:
             config.error("Express state machine does not support Mode DISTRIBUTED", "Mode")
         if execution_type is None:
             config.error("The field 'ExecutionType' is required when Mode is DISTRIBUTED")
-        return {
-            "ExecutionType": execution_type,
-            "Label": self.label(reader),
-            "ItemReader": self.item_reader(reader),
-            "ItemBatcher": self.item_batcher(reader),
-            "ResultWriter": self.result_writer(reader),
-        }
-
-    def label(self, reader: Reader) -> str | None:
-        label = reader.text("Label")
-        if label is None:
-            return None
-        if not label:
-            reader.error("Label cannot be empty", "Label")
-        elif len(label) > MAX_LABEL:
-            reader.error(f"Label cannot exceed {MAX_LABEL} characters", "Label")
-        elif forbidden := _LABEL_FORBIDS.search(label):
-            reader.error(f"Label contains invalid character: {forbidden[0]!r}", "Label")
-        return label
-
-    def item_reader(self, reader: Reader) -> Mapping[str, Any] | None:
-        data = reader.object("ItemReader")
-        if data is None:
-            return None
-        inner = reader.inner(data, "ItemReader")
-        inner.check_fields(schema.ITEM_READER)
-        config = inner.object("ReaderConfig") or {}
-        configured = inner.inner(config, "ReaderConfig")
-        configured.check_fields(schema.READER_CONFIG)
-        return {
-            "Resource": inner.text("Resource"),
-            "Arguments": inner.object_template("Arguments" if reader.jsonata else "Parameters"),
-            "MaxItems": configured.number_field("MaxItems", 0, 100_000_000, durations.count_path),
-            "ReaderConfig": {key: value for key, value in config.items() if not key.startswith("MaxItems")},
-        }
-
-    def item_batcher(self, reader: Reader) -> Mapping[str, Any] | None:
-        data = reader.object("ItemBatcher")
-        if data is None:
-            return None
-        inner = reader.inner(data, "ItemBatcher")
-        inner.check_fields(schema.ITEM_BATCHER)
-        return {
-            "BatchInput": inner.object_template("BatchInput"),
-            "MaxItemsPerBatch": inner.number_field("MaxItemsPerBatch", 1, 99_999_999, durations.count_path),
-            "MaxInputBytesPerBatch": inner.number_field("MaxInputBytesPerBatch", 1, 262_144, durations.count_path),
-        }
-
-    def result_writer(self, reader: Reader) -> Mapping[str, Any] | None:
-        data = reader.object("ResultWriter")
-        if data is None:
-            return None
-        inner = reader.inner(data, "ResultWriter")
-        inner.check_fields(schema.RESULT_WRITER)
-        config = inner.object("WriterConfig")
-        inner.inner(config or {}, "WriterConfig").check_fields(schema.WRITER_CONFIG)
-        return {
-            "Resource": inner.text("Resource"),
-            "Arguments": inner.object_template("Arguments" if reader.jsonata else "Parameters"),
-            "WriterConfig": config,
-        }
+        return distributed.fields(reader, execution_type)
 
 
 def _step(reader: Reader) -> Step:

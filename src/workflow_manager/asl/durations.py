@@ -80,6 +80,34 @@ def count_path(path: Path, field: str) -> Expr:
     return evaluate
 
 
+def max_items_path(path: Path, field: str) -> Expr:
+    """Compile MaxItemsPath: -> int. A negative one fails the reading, which is later; any that is too large is no bound."""
+    get = getter(path, _no_value(path, field))
+
+    def evaluate(data: Json, env: Env) -> int:
+        value = get(data, env)
+        text = java_value(value)
+        if isinstance(value, bool) or not _INTEGER.fullmatch(text):
+            raise _runtime(f'The {field} field refers to value "{text}" which is not a valid integer: {path.text}')
+        return int(text)
+
+    return evaluate
+
+
+def batch_path(path: Path, field: str) -> Expr:
+    """Compile MaxItemsPerBatchPath or MaxInputBytesPerBatchPath: -> int > 0."""
+    count = count_path(path, field)
+    name = field.removesuffix("Path")
+
+    def evaluate(data: Json, env: Env) -> int:
+        value: int = count(data, env)
+        if value == 0:
+            raise _runtime(f"{name} must be positive.")
+        return value
+
+    return evaluate
+
+
 def percentage_path(path: Path, field: str) -> Expr:
     """Compile ToleratedFailurePercentagePath: -> number from 0 to 100."""
     get = getter(path, _no_value(path, field))

@@ -89,9 +89,13 @@ def _named(services: Collection[str]) -> list[str]:
     return sorted(named)
 
 
-def _distributed_map(state: State, _services: Collection[str]) -> Iterator[tuple[str, str]]:
-    if isinstance(state, MapState) and state.distributed is not None:
-        yield "Maps with Mode DISTRIBUTED cannot be run here yet; use Mode INLINE", ""
+def _parquet(state: State, _services: Collection[str]) -> Iterator[tuple[str, str]]:
+    reader = state.distributed["ItemReader"] if isinstance(state, MapState) and state.distributed is not None else None
+    if reader is not None and reader["ReaderConfig"].get("InputType") == "PARQUET":
+        yield (
+            "Items cannot be read from Parquet here; use InputType CSV, JSON or JSONL",
+            "/ItemReader/ReaderConfig/InputType",
+        )
 
 
-_CHECKS: tuple[_Check, ...] = (_task, _distributed_map)
+_CHECKS: tuple[_Check, ...] = (_task, _parquet)

@@ -55,6 +55,7 @@ def serve(
     mock_config: Annotated[str | None, setting("mock_config")] = None,
     max_invocations: Annotated[str | None, setting("max_invocations")] = None,
     aws_passthrough: Annotated[str | None, setting("aws_passthrough")] = None,
+    map_files: Annotated[str | None, setting("map_files")] = None,
     log_level: Annotated[str | None, setting("log_level")] = None,
     log_format: Annotated[str | None, setting("log_format")] = None,
     cloudwatch_logs: Annotated[str | None, setting("cloudwatch_logs")] = None,

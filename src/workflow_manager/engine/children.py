@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from workflow_manager.asl.program import Env, MapState, ParallelState, TaskState, WaitState
-from workflow_manager.engine import outcomes, tasks
+from workflow_manager.engine import distributed, outcomes, tasks
 from workflow_manager.engine.data import Data
 from workflow_manager.engine.draft import Draft, map_item
 from workflow_manager.engine.frames import Children, Frame, Phase
@@ -25,6 +25,9 @@ def start_parallel(draft: Draft, frame: Frame, state: ParallelState) -> None:
 
 def start_map(draft: Draft, frame: Frame, state: MapState) -> None:
     """Do a Map's work: start as many iterations as may run at once. Raises Failure."""
+    if state.distributed is not None:
+        distributed.start(draft, frame, state)
+        return
     data, env = effective_input(draft, frame, state)
     env = env or draft.expressions(frame)
     items = state.items(data.value, env)
@@ -190,6 +193,7 @@ def _abort(draft: Draft, parent: Frame, failing: int) -> None:
         frame = draft.touch(frame_id)
         if frame.children is not None:
             _abort(draft, frame, failing)
+        distributed.abort(draft, frame, failing)
         inner = ABORTED.get(type(draft.state(frame)))
         if inner is not None and frame.entered_event:
             draft.emit(failing, inner)

@@ -5,23 +5,28 @@ from __future__ import annotations
 import heapq
 import uuid
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from workflow_manager.database import Batch, Database
 from workflow_manager.engine.data import Data
 from workflow_manager.engine.express import NOT_SUPPORTED, Express
 from workflow_manager.engine.machines import Machines, check_name
+from workflow_manager.engine.map_results import RedriveStatus, redrive_of
+from workflow_manager.engine.map_run import run_of
+from workflow_manager.engine.map_runs import MapRuns
 from workflow_manager.engine.mocks import Mocks
 from workflow_manager.engine.pages import page_of, page_token
 from workflow_manager.engine.runner import Runner
 from workflow_manager.engine.schema import SHIFT
 from workflow_manager.engine.versions import Versions
 from workflow_manager.stepfunctions import types as t
-from workflow_manager.stepfunctions.arns import Arns, parse
+from workflow_manager.stepfunctions.arns import Arns, ParsedArn, parse
 from workflow_manager.stepfunctions.errors import (
     ExecutionDoesNotExist,
+    ExecutionNotRedrivable,
     InvalidExecutionInput,
     InvalidToken,
     StateMachineTypeNotSupported,
@@ -46,6 +51,7 @@ class Executions:
         machines: Machines,
         versions: Versions,
         express: Express,
+        map_runs: MapRuns,
         mocks: Mocks | None = None,
     ) -> None:
         self._database = database
@@ -55,6 +61,7 @@ class Executions:
         self._versions = versions
         self._express = express
         self._mocks = mocks
+        self._map_runs = map_runs
 
     # ------------------------------------------------------------------------------------------ starting
 
@@ -123,7 +130,9 @@ class Executions:
         return await self._database.write(write)
 
     async def redrive(self, request: t.RedriveExecutionInput) -> t.RedriveExecutionOutput:
-        execution_id, *_ = self._find(request.execution_arn)
+        execution_id, machine, *_ = self._find(request.execution_arn)
+        if machine < 0:
+            raise ExecutionNotRedrivable("Execution is a child of a Map Run and can be redriven by that only")
 
         def write(batch: Batch) -> t.RedriveExecutionOutput:
             date = self._runner.redrive(batch, execution_id, request.client_token)
@@ -136,6 +145,8 @@ class Executions:
     def _find(self, arn: str) -> tuple[Any, ...]:
         """The execution's row. Raises InvalidArn, ExecutionDoesNotExist."""
         parsed = parse(arn, "execution")
+        if parsed.label is not None:
+            return self._find_child(arn, parsed)
         rows = self._database.read(
             "SELECT execution.id, machine, execution.name, execution.status, execution.definition, "
             "execution.role_arn, start, stop, input, output, error, cause, trace, state_machine.name, version, alias, "
@@ -148,11 +159,50 @@ class Executions:
             raise ExecutionDoesNotExist(f"Execution Does Not Exist: '{arn}'")
         return rows[0]
 
+    def _find_child(self, arn: str, parsed: ParsedArn) -> tuple[Any, ...]:
+        """The row of a Map Run's child: its name says which run's. Those of Express executions are not shown."""
+        run = run_of(str(parsed.execution_name))
+        rows = self._database.read(
+            "SELECT execution.id, execution.machine, execution.name, execution.status, execution.definition, "
+            "execution.role_arn, start, stop, input, output, error, cause, trace, "
+            "state_machine.name || '/' || label, version, alias, coalesce(count, 0), date "
+            "FROM execution JOIN map_run ON map_run.id = -execution.machine "
+            "JOIN state_machine ON state_machine.id = map_run.machine "
+            "LEFT JOIN redrive ON redrive.execution = execution.id "
+            "WHERE execution.machine = ? AND execution.name = ? AND NOT express",
+            (-run if run is not None else None, parsed.execution_name),
+        )
+        if not rows or arn != self._arns.execution(rows[0][13], str(parsed.execution_name)):
+            raise ExecutionDoesNotExist(f"Execution Does Not Exist: '{arn}'")
+        return rows[0]
+
     def describe(self, request: t.DescribeExecutionInput) -> t.DescribeExecutionOutput:
         row = self._find(request.execution_arn)
-        execution_id, _, name, status, _, _, start, stop, text, output, error, cause, trace, machine_name, *rest = row
+        (
+            execution_id,
+            machine,
+            name,
+            status,
+            _,
+            _,
+            start,
+            stop,
+            text,
+            output,
+            error,
+            cause,
+            trace,
+            machine_name,
+            *rest,
+        ) = row
         version, alias, redrives, redriven = rest
-        not_redrivable = self._runner.not_redrivable(execution_id, status, stop, redrives)
+        run = self._map_runs.stored(-machine) if machine < 0 else None
+        redrive: RedriveStatus | Literal["REDRIVABLE"]
+        if run is not None:
+            redrive, reason = redrive_of(status, express=False)
+        else:
+            reason = self._runner.not_redrivable(execution_id, status, stop, redrives)
+            redrive = "REDRIVABLE" if reason is None else "NOT_REDRIVABLE"
         included = request.included_data != "METADATA_ONLY"
         details = t.CloudWatchEventsExecutionDataDetails(included=True)
         return t.DescribeExecutionOutput(
@@ -171,33 +221,48 @@ class Executions:
             error=error,
             cause=cause,
             trace_header=trace,
+            map_run_arn=self._map_runs.arn(run) if run is not None else None,
             redrive_count=redrives,
             redrive_date=redriven,
-            redrive_status="REDRIVABLE" if not_redrivable is None else "NOT_REDRIVABLE",
-            redrive_status_reason=not_redrivable,
+            redrive_status=redrive,
+            redrive_status_reason=reason,
         )
 
     def describe_machine(
         self, request: t.DescribeStateMachineForExecutionInput
     ) -> t.DescribeStateMachineForExecutionOutput:
         _, machine, _, _, definition, role_arn, *_ = self._find(request.execution_arn)
+        if machine < 0:
+            run = self._map_runs.stored(-machine)
+            assert run is not None
+            described = self._machines.describe_for(run.machine, definition, role_arn)
+            return replace(
+                described,
+                state_machine_arn=self._map_runs.machine(run).arn,
+                definition=self._map_runs.processor(run, described.definition),
+                map_run_arn=self._map_runs.arn(run),
+                label=run.label,
+            )
         return self._machines.describe_for(machine, definition, role_arn)
 
     def listed(self, request: t.ListExecutionsInput) -> t.ListExecutionsOutput:
         limit, before = page_of(request.max_results, request.next_token, int)
-        if request.state_machine_arn is None:
-            raise ExecutionDoesNotExist("Map Runs are not supported by the embedded engine; give a stateMachineArn")
-        if request.redrive_filter is not None:
+        if (request.state_machine_arn is None) == (request.map_run_arn is None):
+            raise ValidationException("Must provide a State Machine ARN or a Map Run ARN, and not both")
+        if request.redrive_filter is not None and request.map_run_arn is None:
             raise ValidationException(
                 "redriveFilter is for the executions of a Map Run; it cannot be used with a stateMachineArn"
             )
-        machine = self._machines.get(request.state_machine_arn)
+        run = self._map_runs.found(request.map_run_arn) if request.map_run_arn is not None else None
+        if run is not None and run.express:
+            return t.ListExecutionsOutput(executions=[])  # AWS keeps no record of Express executions
+        machine = self._map_runs.machine(run) if run is not None else self._machines.get(str(request.state_machine_arn))
         if machine.type == "EXPRESS":
             raise StateMachineTypeNotSupported(NOT_SUPPORTED)
         statuses = (request.status_filter,) if request.status_filter is not None else STATUSES
         walks: list[Iterable[tuple[Any, ...]]] = [
             self._database.read(
-                "SELECT id, name, status, start, stop, coalesce(count, 0), date "
+                "SELECT id, name, status, start, stop, coalesce(count, 0), date, parent "
                 "FROM execution LEFT JOIN redrive ON execution = id "
                 "WHERE machine = ? AND status = ? AND id < ? ORDER BY id DESC LIMIT ?",
                 (machine.id, status, before if before is not None else 1 << 62, limit + 1),
@@ -216,8 +281,10 @@ class Executions:
                     stop_date=stop,
                     redrive_count=redrives,
                     redrive_date=redriven,
+                    map_run_arn=self._map_runs.arn(run) if run is not None else None,
+                    item_count=_json(parent)[2] if run is not None else None,
                 )
-                for _, name, status, start, stop, redrives, redriven in rows[:limit]
+                for _, name, status, start, stop, redrives, redriven, parent in rows[:limit]
             ],
             next_token=page_token(rows[limit - 1][0]) if len(rows) > limit else None,
         )
@@ -260,6 +327,10 @@ class Executions:
             if len(found) > limit:
                 break
         return found[:limit], found[limit].id if len(found) > limit else None
+
+    def id_of(self, arn: str) -> int:
+        """Its row's. Raises InvalidArn, ExecutionDoesNotExist."""
+        return int(self._find(arn)[0])
 
     def last_event_id(self, arn: str) -> int:
         """Raises InvalidArn, ExecutionDoesNotExist."""

@@ -7,6 +7,7 @@ A frame is one sequential run of states: the root, a Parallel branch, a Map iter
     RETRYING  for the timer of a retrier
     TASK      for the outcome of ``task``
     CHILDREN  for the frames below it
+    MAP_RUN   for the end of ``map_run``, whose children are executions of their own
     PENDING   a Map iteration or branch that has not started
     DONE      ended well; ``output`` is kept until its parent gathers it
     FAILED    a Map iteration that failed and was tolerated
@@ -34,6 +35,7 @@ class Phase(IntEnum):
     CHILDREN = 4
     DONE = 5
     FAILED = 6
+    MAP_RUN = 7
 
 
 class TaskWait(msgspec.Struct, array_like=True):
@@ -54,6 +56,13 @@ class TaskWait(msgspec.Struct, array_like=True):
     heartbeat_at: float = 0.0
     submitted: bool = False
     child: str | None = None
+
+
+class MapRunWait(msgspec.Struct, frozen=True, array_like=True):
+    """What a frame in phase MAP_RUN waits for: the id of the MapRunStarted event, and the id in the Map Run's ARN."""
+
+    event: int
+    run_id: str
 
 
 class Children(msgspec.Struct, array_like=True):
@@ -89,6 +98,7 @@ class Frame:
         "input",
         "items",
         "last_event",
+        "map_run",
         "output",
         "parent",
         "phase",
@@ -118,6 +128,7 @@ class Frame:
         self.due = 0.0
         self.task: TaskWait | None = None
         self.children: Children | None = None
+        self.map_run: MapRunWait | None = None
         self.output: Data | None = None
         self.items: list[Any] | None = None  # of a Map; kept beside the row, see aside()
 
@@ -136,17 +147,25 @@ class Frame:
 
 
 class Execution:
-    """A live execution as the step sees it. ``frames`` is the tree; the step never changes it, it answers Effects."""
+    """A live execution as the step sees it. ``frames`` is the tree; the step never changes it, it answers Effects.
+
+    ``parent``: who waits for its end, by execution, frame and event. A child of a Map Run has a ``map_run``, its number; its
+    ``parent`` says which one it is of how many items: (number of the Map Run, index, items). ``graph``: where it starts in its
+    program. ``express``: it has no history, and ends after five minutes.
+    """
 
     __slots__ = (
         "arn",
         "definition",
+        "express",
         "frames",
+        "graph",
         "id",
         "input",
         "last_event",
         "machine_arn",
         "machine_name",
+        "map_run",
         "name",
         "next_frame",
         "parent",
@@ -169,6 +188,10 @@ class Execution:
         start_date: float,
         input: Data,  # noqa: A002 - the field's name
         parent: tuple[int, int, int] | None = None,
+        *,
+        graph: int = 0,
+        map_run: int | None = None,
+        express: bool = False,
     ) -> None:
         self.id = id
         self.arn = arn
@@ -180,6 +203,9 @@ class Execution:
         self.start_date = start_date
         self.input = input
         self.parent = parent
+        self.graph = graph
+        self.map_run = map_run
+        self.express = express
         self.last_event = 0
         self.next_frame = 1
         self.timeout_at: float | None = None
@@ -216,6 +242,7 @@ class _Row(msgspec.Struct, array_like=True):
     # of the execution; kept in the root's row, which every step writes
     execution_last_event: int = 0
     execution_next_frame: int = 0
+    map_run: MapRunWait | None = None
 
 
 _unpack = msgspec.msgpack.Decoder(_Row).decode
@@ -250,13 +277,14 @@ def pack(frame: Frame, last_event: int, next_frame: int, kept: Callable[[str], s
             output,
             last_event if frame.id == ROOT else 0,
             next_frame if frame.id == ROOT else 0,
+            frame.map_run,
         )
     )
 
 
 def is_kept_aside(frame: Frame) -> bool:
     """Whether the frame's input is in its aside, and not in its row."""
-    return frame.children is not None
+    return frame.children is not None or frame.map_run is not None
 
 
 def pack_aside(frame: Frame, kept: Callable[[str], str] | None = None) -> bytes:
@@ -285,6 +313,7 @@ def unpack(
     frame.due = row.due
     frame.task = row.task
     frame.children = row.children
+    frame.map_run = row.map_run
     frame.output = Data(text=text_of(row.output)) if row.output is not None else None
     frame.items = items
     if frame_id == ROOT:

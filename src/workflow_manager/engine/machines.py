@@ -69,6 +69,8 @@ class Machine(msgspec.Struct, frozen=True):
     arns: Arns
 
     def execution_arn(self, name: str) -> str:
+        if self.id < 0 and self.type == "EXPRESS":  # a child of a Map Run
+            return self.arns.express(self.name, name, name)
         return self.arns.execution(self.name, name)
 
 

@@ -20,7 +20,7 @@ from workflow_manager.asl.program import (
     TaskState,
     WaitState,
 )
-from workflow_manager.engine import children
+from workflow_manager.engine import children, distributed
 from workflow_manager.engine.data import Data, text_of
 from workflow_manager.engine.draft import NOT_TRUNCATED, Draft
 from workflow_manager.engine.frames import ROOT, Frame, Phase
@@ -337,6 +337,10 @@ def error_details(error: str | None, cause: str | None) -> dict[str, Any]:
 
 def stop(draft: Draft, status: Literal["ABORTED", "TIMED_OUT"], error: str | None, cause: str | None) -> None:
     """StopExecution, or the execution's own timeout. Its event follows none (recorded from AWS)."""
+    for frame_id in sorted(draft.execution.frames):
+        frame = draft.frame(frame_id)
+        if frame.map_run is not None:
+            draft.emit(frame.map_run.event, "MapRunAborted")
     event = "ExecutionAborted" if status == "ABORTED" else "ExecutionTimedOut"
     draft.emit(0, event, error_details(error, cause))
     close(draft, status, error=error, cause=cause)
@@ -354,12 +358,15 @@ def close(
     for frame in {**draft.execution.frames, **effects.frames}.values():
         if frame is not None and frame.task is not None:
             effects.withdrawn.append((frame.id, frame.task))
+        if frame is not None:
+            distributed.leave(draft, frame)
     if status != "SUCCEEDED":
         effects.remains = _remains(draft)
     effects.frames.clear()
     effects.asides.clear()
     effects.timers.clear()
     effects.calls.clear()
+    effects.map_runs.clear()
     effects.continues = False
     draft.ready.clear()
     effects.outcome = Outcome(status, output, error, cause)

@@ -10,7 +10,7 @@ Source: SFN developer guide, "Restarting state machine executions with redrive".
 from __future__ import annotations
 
 from workflow_manager.asl.program import FailState, MapState
-from workflow_manager.engine import children, outcomes
+from workflow_manager.engine import children, distributed, outcomes
 from workflow_manager.engine.draft import Draft
 from workflow_manager.engine.frames import ROOT, Frame, Phase
 
@@ -37,6 +37,8 @@ def _resume(draft: Draft, frame: Frame, event: int) -> None:
     if frame.children is not None:
         _resume_children(draft, frame, event)
         return
+    if frame.map_run is not None:  # whatever it did, another Map Run begins
+        distributed.forget(draft, frame)
     frame.phase = Phase.READY
     frame.task = None
     frame.retries = None

@@ -38,6 +38,9 @@ class LiveExecutions:
     def forget(self) -> None:
         self._cache.clear()
 
+    def forget_map_run(self, run: int) -> None:
+        self._machine_names.forget_map_run(run)
+
     def get(self, execution_id: int) -> Execution | None:
         """A live execution, None when it has ended or never was."""
         execution = self._cache.get(execution_id)
@@ -58,7 +61,7 @@ class LiveExecutions:
         machine_name = self._machine_names.name_of(machine)
         execution = Execution(
             execution_id,
-            self._machine_names.execution_arn(machine_name, name),
+            self._machine_names.execution_arn(machine_name, name, express=self._machine_names.is_express(machine)),
             name,
             self._machine_names.machine_arn(machine_name),
             machine_name,
@@ -67,6 +70,8 @@ class LiveExecutions:
             start,
             Data(text=self._payloads.text(text)),
             msgspec.json.decode(parent, type=tuple[int, int, int]) if parent is not None else None,
+            map_run=-machine if machine < 0 else None,
+            express=self._machine_names.is_express(machine),
         )
         execution.redrive_count, execution.redrive_date = redrives or 0, redriven
         first, beyond = execution_id << SHIFT, (execution_id + 1) << SHIFT
@@ -90,7 +95,7 @@ class LiveExecutions:
         events, kept = effects.events, None
         if self._payloads.lifted:
             events, kept = self._payloads.kept_events(batch, events), partial(self._payloads.kept, batch)
-        if effects.events:
+        if effects.events and not execution.express:
             batch.execute(
                 "INSERT INTO history VALUES (?, ?, ?)",
                 (base + effects.events[0].id, effects.last_event, _encode(events)),
@@ -149,22 +154,49 @@ class LiveExecutions:
 
 
 class MachineNames:
-    """State machines' names by row id, and the ARNs made from them."""
+    """State machines' names by row id, and the ARNs made from them.
+
+    The children of a Map Run have its number, negated, in place of a state machine's: what they execute is called
+    ``{state machine}/{label}``.
+    """
 
     def __init__(self, database: Database, arns: Arns) -> None:
         self._query = database.query
         self._names: dict[int, str] = {}
+        self._of_map_runs: OrderedDict[int, tuple[str, bool]] = OrderedDict()
         self._arns = arns
 
     def name_of(self, machine: int) -> str:
+        if machine < 0:
+            return self._of_map_run(machine)[0]
         name = self._names.get(machine)
         if name is None:
             ((name,),) = self._query("SELECT name FROM state_machine WHERE id = ?", (machine,))
             self._names[machine] = name
         return name
 
+    def is_express(self, machine: int) -> bool:
+        """Whether these are Express executions: those of a Map Run whose ExecutionType says so."""
+        return machine < 0 and self._of_map_run(machine)[1]
+
+    def _of_map_run(self, machine: int) -> tuple[str, bool]:
+        known = self._of_map_runs.get(machine)
+        if known is None:
+            ((of, label, express),) = self._query(
+                "SELECT machine, label, express FROM map_run WHERE id = ?", (-machine,)
+            )
+            known = f"{self.name_of(of)}/{label}", bool(express)
+            self._of_map_runs[machine] = known
+            while len(self._of_map_runs) > CACHED:
+                self._of_map_runs.popitem(last=False)
+        return known
+
+    def forget_map_run(self, run: int) -> None:
+        """What was known of it was undone: its number may come to be another's."""
+        self._of_map_runs.pop(-run, None)
+
     def machine_arn(self, name: str) -> str:
         return self._arns.state_machine(name)
 
-    def execution_arn(self, machine_name: str, name: str) -> str:
-        return self._arns.execution(machine_name, name)
+    def execution_arn(self, machine_name: str, name: str, *, express: bool = False) -> str:
+        return self._arns.express(machine_name, name, name) if express else self._arns.execution(machine_name, name)

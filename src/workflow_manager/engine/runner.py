@@ -12,7 +12,7 @@ import uuid
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -30,6 +30,7 @@ from workflow_manager.engine.schema import SHIFT
 from workflow_manager.engine.step import step
 from workflow_manager.engine.stimuli import (
     Effects,
+    MapRunStart,
     Outcome,
     Redrive,
     Start,
@@ -50,6 +51,14 @@ if TYPE_CHECKING:
 PROGRAMS = 500
 """How many compiled definitions are kept."""
 TIMERS_PER_BATCH = 500
+
+
+class ChildOf(NamedTuple):
+    """What makes an execution a child of a Map Run: see Execution."""
+
+    map_run: int
+    graph: int
+    express: bool
 
 
 class Runner:
@@ -79,6 +88,9 @@ class Runner:
         self.logging_of: Callable[[str], t.LoggingConfiguration | None] = _nobody
         """By state machine's name: what it wants logged, None when nothing."""
         self.log_destination: Destination | None = None
+        self.on_map_run: Callable[[Batch, Execution, MapRunStart], None] = _nobody
+        self.on_map_run_left: Callable[[Batch, str], None] = _nobody
+        self.on_child_ended: Callable[[Batch, Execution, Outcome], None] = _nobody
 
     def open(self) -> None:
         """Read what there is to know at start; its cost does not grow with the executions that wait."""
@@ -118,11 +130,13 @@ class Runner:
         parent: tuple[int, int, int] | None = None,
         told: tuple[int, Stimulus] | None = None,
         qualifier: tuple[int | None, str | None] = (None, None),
+        child_of: ChildOf | None = None,
     ) -> tuple[str, float]:
         """Start an execution; (ARN, start date). Raises ExecutionAlreadyExists.
 
         ``parent``: who waits for its end, by execution, frame and event. ``told``: a stimulus for the execution that starts
         this one, to be taken before any that this one makes. ``qualifier``: the version and alias it was started by.
+        ``child_of``: the Map Run that it is a child of.
 
         One with the same name and input that still runs is answered as if it had been started now
         (API reference, StartExecution).
@@ -139,6 +153,7 @@ class Runner:
             now,
             data,
             parent,
+            **({} if child_of is None else child_of._asdict()),
         )
         arns = [machine.arns.state_machine(machine.name, part) if part is not None else None for part in qualifier]
         effects = step(self.program(machine.definition), execution, Start(*arns), self._env(now))
@@ -223,6 +238,10 @@ class Runner:
         self._work.clear()
         self.live.forget()
 
+    def step_env(self) -> StepEnv:
+        """What expressions need that are evaluated outside a step."""
+        return self._env(self.now())
+
     def _env(self, now: float) -> StepEnv:
         return StepEnv(now, _uuid, random.random, self.region, self.limits)
 
@@ -240,6 +259,10 @@ class Runner:
         self.live.write(batch, execution, effects, fresh=fresh)
         for call in effects.calls:
             self.on_call(batch, execution, call)
+        for run_id in effects.left_map_runs:
+            self.on_map_run_left(batch, run_id)
+        for asked in effects.map_runs:
+            self.on_map_run(batch, execution, asked)
         outcome = effects.outcome
         if outcome is not None and not fresh:
             stop = effects.events[-1].timestamp
@@ -255,7 +278,10 @@ class Runner:
                 ),
             )
         if outcome is not None:
-            self.on_ended(batch, execution, outcome, effects.events[-1].timestamp)
+            if execution.map_run is not None:
+                self.on_child_ended(batch, execution, outcome)
+            else:
+                self.on_ended(batch, execution, outcome, effects.events[-1].timestamp)
         elif effects.timers:
             due = min((due for due in effects.timers.values() if due is not None), default=None)
             if due is not None and (self.next_due is None or due < self.next_due):

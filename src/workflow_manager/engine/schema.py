@@ -4,12 +4,18 @@ Keys of history, frames and asides are ``execution << SHIFT | number``: rows of 
 append at the end, and no second index is needed. What is written when: a start that ends in the same step writes one
 execution row and one history row; a step of a waiting execution writes one history row and the frames it touched. Frames
 stay after an end that is not a success, for a redrive; those of a success go.
+
+The children of a Map Run are executions whose ``machine`` is the run's id, negated: one index lists both. What they are to
+work on waits in ``map_item`` under ``run << ITEM_SHIFT | index``.
 """
 
 from __future__ import annotations
 
 SHIFT = 24
 """Bits for the number of an event or frame within its execution."""
+
+ITEM_SHIFT = 32
+"""Bits for the index of a child within its Map Run."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS definition (
@@ -28,7 +34,7 @@ CREATE TABLE IF NOT EXISTS machine_alias (
 CREATE TABLE IF NOT EXISTS tag (
     arn TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (arn, key)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS execution (
-    id INTEGER PRIMARY KEY, machine INTEGER NOT NULL REFERENCES state_machine, name TEXT NOT NULL, status TEXT NOT NULL,
+    id INTEGER PRIMARY KEY, machine INTEGER NOT NULL, name TEXT NOT NULL, status TEXT NOT NULL,
     definition INTEGER NOT NULL, role_arn TEXT NOT NULL, start REAL NOT NULL, stop REAL, input TEXT NOT NULL, output TEXT,
     error TEXT, cause TEXT, trace TEXT, parent TEXT, version INTEGER, alias TEXT, UNIQUE (machine, name));
 CREATE INDEX IF NOT EXISTS execution_status ON execution (machine, status);
@@ -58,6 +64,14 @@ CREATE TABLE IF NOT EXISTS integration_call (
     arguments TEXT NOT NULL, token TEXT NOT NULL, role_arn TEXT, submitted TEXT, PRIMARY KEY (execution, frame)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS mocked (
     execution INTEGER PRIMARY KEY, test_case TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS map_run (
+    id INTEGER PRIMARY KEY, execution INTEGER NOT NULL, machine INTEGER NOT NULL REFERENCES state_machine,
+    label TEXT NOT NULL, run_id TEXT NOT NULL UNIQUE, express INTEGER NOT NULL, phase INTEGER NOT NULL, body BLOB NOT NULL,
+    spec BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS map_run_of_execution ON map_run (execution);
+CREATE INDEX IF NOT EXISTS map_run_live ON map_run (id) WHERE phase < 3;
+CREATE TABLE IF NOT EXISTS map_item (
+    key INTEGER PRIMARY KEY, items INTEGER NOT NULL, input TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS outbox (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL);
 """

@@ -22,6 +22,9 @@ from workflow_manager.engine.express import Express
 from workflow_manager.engine.integrations import Integration, Offered
 from workflow_manager.engine.logs import Destination
 from workflow_manager.engine.machines import Machines
+from workflow_manager.engine.map_run_api import MapRunApi
+from workflow_manager.engine.map_runs import MapRuns
+from workflow_manager.engine.object_stores import ObjectStores
 from workflow_manager.engine.mocks import Mocks
 from workflow_manager.engine.own_api import SERVICE, OwnApi
 from workflow_manager.engine.qualified import QualifiedExecutions
@@ -68,7 +71,7 @@ class EmbeddedStepFunctions:
 
     ``integrations`` carry out Tasks of further services (integrations.py), ``max_invocations`` at once. ``mocks`` are what
     Tasks answer in test cases (mocks.py); with them every definition is accepted, since anything may be mocked.
-    ``limits`` are AWS's by default.
+    ``objects`` are what distributed Maps read and write (object_stores.py). ``limits`` are AWS's by default.
     ``log_destination``: where execution logs go besides the structured log (logs.py).
     """
 
@@ -82,6 +85,7 @@ class EmbeddedStepFunctions:
         integrations: Mapping[str, Integration] | None = None,
         mocks: Mocks | None = None,
         max_invocations: int = MAX_INVOCATIONS,
+        objects: ObjectStores | None = None,
         long_poll_seconds: float = 60.0,
         log_destination: Destination | None = None,
     ) -> None:
@@ -100,9 +104,11 @@ class EmbeddedStepFunctions:
         self._versions = Versions(database, arns, self._runner, self._machines)
         self._machines.publish = self._versions.publish_in
         self._express = Express(self._runner)
+        self._map_runs = MapRuns(database, arns, self._runner, objects or ObjectStores())
         self._executions = Executions(
-            database, arns, self._runner, self._machines, self._versions, self._express, mocks
+            database, arns, self._runner, self._machines, self._versions, self._express, self._map_runs, mocks
         )
+        self._map_run_api = MapRunApi(database, self._map_runs, self._executions)
         self._activities = Activities(database, arns, self._runner, long_poll_seconds)
         self._calls = Calls(
             database,
@@ -127,6 +133,7 @@ class EmbeddedStepFunctions:
         self._runner.open()
         self._activities.open()
         self._calls.open()
+        self._map_runs.open()
         self._background = [asyncio.create_task(self._timers()), asyncio.create_task(self._outbox())]
 
     async def close(self) -> None:
@@ -136,6 +143,7 @@ class EmbeddedStepFunctions:
         await asyncio.gather(*self._background, return_exceptions=True)
         await self._express.close()
         await self._calls.close()
+        await self._map_runs.close()
         self._activities.close()
 
     # ------------------------------------------------------------------------------------------ background
@@ -329,8 +337,9 @@ class EmbeddedStepFunctions:
     ) -> t.DeleteStateMachineVersionOutput:
         return await self._versions.delete(request)
 
-    async def describe_map_run(self, _: t.DescribeMapRunInput, /) -> t.DescribeMapRunOutput:
-        raise _lacking("DescribeMapRun")
+    @_answered
+    async def describe_map_run(self, request: t.DescribeMapRunInput, /) -> t.DescribeMapRunOutput:
+        return self._map_run_api.describe(request)
 
     @_answered
     async def describe_state_machine_alias(
@@ -338,8 +347,9 @@ class EmbeddedStepFunctions:
     ) -> t.DescribeStateMachineAliasOutput:
         return self._versions.describe_alias(request)
 
-    async def list_map_runs(self, _: t.ListMapRunsInput, /) -> t.ListMapRunsOutput:
-        raise _lacking("ListMapRuns")
+    @_answered
+    async def list_map_runs(self, request: t.ListMapRunsInput, /) -> t.ListMapRunsOutput:
+        return self._map_run_api.listed(request)
 
     @_answered
     async def list_state_machine_aliases(
@@ -371,8 +381,9 @@ class EmbeddedStepFunctions:
     async def test_state(self, request: t.TestStateInput, /) -> t.TestStateOutput:
         return await self._tester.test(request)
 
-    async def update_map_run(self, _: t.UpdateMapRunInput, /) -> t.UpdateMapRunOutput:
-        raise _lacking("UpdateMapRun")
+    @_answered
+    async def update_map_run(self, request: t.UpdateMapRunInput, /) -> t.UpdateMapRunOutput:
+        return await self._map_run_api.update(request)
 
     @_answered
     async def update_state_machine_alias(

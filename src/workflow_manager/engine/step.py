@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import assert_never
 
 from workflow_manager.asl.program import Program
-from workflow_manager.engine import outcomes, redriving, states, tasks
+from workflow_manager.engine import distributed, outcomes, redriving, states, tasks
 from workflow_manager.engine.draft import Draft, HistoryLimitReached, StepEnv
 from workflow_manager.engine.frames import ROOT, Execution, Frame, Phase
 from workflow_manager.engine.stimuli import (
     Continue,
     Effects,
+    MapRunEnded,
     Redrive,
     Start,
     Stimulus,
@@ -32,6 +33,8 @@ __all__ = ["step"]
 
 WAITS_IN = {"wait": Phase.WAITING, "retry": Phase.RETRYING}
 """Kind of timer -> the phase of a frame that waits for it."""
+EXPRESS_SECONDS = 300
+"""How long an Express execution may take."""
 
 
 def step(program: Program, execution: Execution, stimulus: Stimulus, env: StepEnv) -> Effects:
@@ -71,6 +74,8 @@ def _take(draft: Draft, stimulus: Stimulus) -> None:
             tasks.failed(draft, stimulus)
         case TaskHeartbeat():
             tasks.heartbeat(draft, stimulus)
+        case MapRunEnded():
+            distributed.ended(draft, stimulus)
         case Stop():
             outcomes.stop(draft, "ABORTED", stimulus.error, stimulus.cause)
         case Redrive():
@@ -91,11 +96,12 @@ def _start(draft: Draft, start: Start) -> None:
             **start.arns,
         },
     )
-    root = Frame(ROOT, -1, 0, program.graphs[0].start_at, execution.input)
+    root = Frame(ROOT, -1, execution.graph, program.graphs[execution.graph].start_at, execution.input)
     draft.add(root)
     draft.ready.append(root)
-    if program.timeout_seconds is not None:
-        draft.effects.timers[ROOT, "execution"] = execution.start_date + program.timeout_seconds
+    timeout = program.timeout_seconds if execution.map_run is None else EXPRESS_SECONDS if execution.express else None
+    if timeout is not None:
+        draft.effects.timers[ROOT, "execution"] = execution.start_date + timeout
 
 
 def _timer(draft: Draft, fired: TimerFired) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from workflow_manager.asl.program import TaskResource
 from workflow_manager.engine.frames import Frame
+from workflow_manager.engine.item_batches import Batcher
 from workflow_manager.stepfunctions.history import HistoryEvent
 
 
@@ -84,6 +85,18 @@ class TaskHeartbeat:
 
 
 @dataclass(frozen=True, slots=True)
+class MapRunEnded:
+    """A distributed Map's run is over. ``output`` None: it succeeded, and what came of it is too large to be passed on."""
+
+    frame: int
+    event: int
+    status: Literal["SUCCEEDED", "FAILED"]
+    output: str | None = None
+    error: str | None = None
+    cause: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """StopExecution."""
 
@@ -105,6 +118,7 @@ Stimulus: TypeAlias = (
     | TaskSucceeded
     | TaskFailed
     | TaskHeartbeat
+    | MapRunEnded
     | Stop
     | Redrive
 )
@@ -125,6 +139,31 @@ class TaskCall:
     role_arn: str | None = None
 
 
+@dataclass(slots=True)
+class MapRunStart:
+    """A Map Run to begin after the step. What a frame's row has (its items, its input) is not repeated here.
+
+    ``event`` is the id of MapRunStarted; ``graph`` where the children start. ``reader``: action, arguments, config and
+    max_items (0: no bound) of an ItemReader; ``writer``: arguments, whether it ``writes`` objects, transformation and
+    output_type of a ResultWriter.
+    """
+
+    frame: int
+    event: int
+    run_id: str
+    label: str
+    state: str
+    entered_event: int
+    graph: int
+    express: bool
+    max_concurrency: int
+    tolerated_count: int | None
+    tolerated_percentage: float | None
+    reader: dict[str, Any] | None
+    batcher: Batcher | None
+    writer: dict[str, Any] | None
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How the execution ended."""
@@ -143,6 +182,7 @@ class Effects:
     None to delete what is there.
     ``timers``: (frame, kind) -> due in seconds since the epoch, None to delete. ``calls``: tasks to carry out.
     ``withdrawn``: tasks that nobody waits for any more, with the child execution to stop, if there is one.
+    ``map_runs``: Map Runs to begin; ``left_map_runs``: run ids of those that nobody waits for any more.
     ``continues``: the bound on transitions was reached; a Continue must follow.
     ``remains``: of an execution that ended otherwise than well, the frames that a redrive begins with.
     """
@@ -153,6 +193,8 @@ class Effects:
     timers: dict[tuple[int, str], float | None] = field(default_factory=dict)
     calls: list[TaskCall] = field(default_factory=list)
     withdrawn: list[tuple[int, Any]] = field(default_factory=list)
+    map_runs: list[MapRunStart] = field(default_factory=list)
+    left_map_runs: list[str] = field(default_factory=list)
     outcome: Outcome | None = None
     continues: bool = False
     remains: dict[int, Frame] = field(default_factory=dict)

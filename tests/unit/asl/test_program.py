@@ -290,7 +290,7 @@ def test_distributed_maps_compile_with_their_fields() -> None:
     assert state.distributed["ItemReader"]["MaxItems"](data, environment()) == 3
     assert state.distributed["ItemReader"]["ReaderConfig"] == {"InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW"}
     assert state.distributed["ItemBatcher"]["MaxItemsPerBatch"](data, environment()) == 5
-    assert state.distributed["ResultWriter"]["Resource"] == "arn:aws:states:::s3:putObject"
+    assert state.distributed["ResultWriter"]["Resource"] == "s3:putObject"
 
 
 @pytest.mark.parametrize(
@@ -332,8 +332,27 @@ def test_distributed_maps_compile_with_their_fields() -> None:
                 "End": True,
             },
             {"activity"},
-            ["/States/S", "/States/S/ItemProcessor/States/I/Resource"],
-            id="a distributed Map and what is in it",
+            ["/States/S/ItemProcessor/States/I/Resource"],
+            id="what is in a distributed Map",
+        ),
+        pytest.param(
+            {
+                "Type": "Map",
+                "ItemReader": {
+                    "Resource": "arn:aws:states:::s3:getObject",
+                    "ReaderConfig": {"InputType": "PARQUET"},
+                    "Parameters": {"Bucket": "b", "Key": "k"},
+                },
+                "ItemProcessor": {
+                    "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+                    "StartAt": "I",
+                    "States": {"I": {"Type": "Succeed"}},
+                },
+                "End": True,
+            },
+            {"activity"},
+            ["/States/S/ItemReader/ReaderConfig/InputType"],
+            id="items in Parquet",
         ),
     ],
 )

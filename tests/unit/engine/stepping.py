@@ -13,6 +13,7 @@ from workflow_manager.engine.frames import ROOT, Execution, Frame, pack, pack_as
 from workflow_manager.engine.step import step
 from workflow_manager.engine.stimuli import (
     Effects,
+    MapRunStart,
     Outcome,
     Redrive,
     Start,
@@ -43,6 +44,7 @@ class Stepped:
         self.history: list[HistoryEvent] = []
         self.timers: dict[tuple[int, str], float] = {}
         self.calls: list[TaskCall] = []
+        self.map_runs: list[MapRunStart] = []
         self.outcome: Outcome | None = None
         self.rows: dict[int, bytes] = {}
         self.asides: dict[int, bytes] = {}
@@ -60,6 +62,7 @@ class Stepped:
         effects = self.decide(stimulus)
         self.history += effects.events
         self.calls += effects.calls
+        self.map_runs += effects.map_runs
         self.execution.last_event = effects.last_event
         self.execution.next_frame = effects.next_frame
         for frame_id, frame in effects.frames.items():
@@ -135,6 +138,11 @@ class Stepped:
                 self.take(TaskSucceeded(frame.id, frame.task.scheduled_event, output))
             if not waiting:
                 self.pass_time(max(0.0, min(self.timers.values()) - self.now))
+
+    def take_map_runs(self) -> list[MapRunStart]:
+        """The Map Runs that were asked for since this was last called."""
+        asked, self.map_runs = self.map_runs, []
+        return asked
 
     @property
     def types(self) -> list[str]:

@@ -1,0 +1,799 @@
+"""Map Runs carried out: items are read into rows, children started in windows, their ends counted, results collected.
+
+Reading and writing objects happens outside the writer, a chunk at a time; what is read is on disk, with how far reading has come,
+before the next chunk is asked for. Starting and stopping children happens in the writer, a bounded number per operation, so
+that neither a hundred thousand items nor their children are ever in memory, and others get their turn. After a crash every
+run goes on from its row: the reader skips what it has read, and a child cannot be started twice (its name is its index).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
+from typing import Any, BinaryIO, TypeAlias, TypeVar
+
+import msgspec
+import structlog
+
+from workflow_manager.asl.program import Failure, MapState
+from workflow_manager.database import Batch, Database, DatabaseUnavailable
+from workflow_manager.engine.data import Data, text_of
+from workflow_manager.engine.distributed import map_run_arn
+from workflow_manager.engine.draft import Draft
+from workflow_manager.engine.frames import Execution, Frame
+from workflow_manager.engine.item_batches import Batches, ChildInput, TooLarge
+from workflow_manager.engine.item_sources import Unreadable, items_of, readable
+from workflow_manager.engine.machines import Machine, Settings
+from workflow_manager.engine.map_result_files import ResultFiles
+from workflow_manager.engine.map_results import Child, entry, texts
+from workflow_manager.engine.map_run import (
+    ENDINGS,
+    TOLERANCE_CAUSE,
+    TOLERANCE_EXCEEDED,
+    MapRun,
+    Phase,
+    Spec,
+    child_name,
+)
+from workflow_manager.engine.object_stores import LOCAL, ObjectsFailed, ObjectStores
+from workflow_manager.engine.outcomes import too_large
+from workflow_manager.engine.runner import ChildOf, Runner
+from workflow_manager.engine.schema import ITEM_SHIFT
+from workflow_manager.engine.stimuli import MapRunEnded, MapRunStart, Outcome
+from workflow_manager.stepfunctions.arns import Arns, parse
+from workflow_manager.stepfunctions.errors import ResourceNotFound
+
+MOST_AT_ONCE = 10_000
+"""Children that run at once where MaxConcurrency sets no lower bound (SFN developer guide, "Quotas")."""
+STARTED_PER_OPERATION = 100
+SKIPPED_AT_ONCE = 10_000
+READ_PER_CHUNK = 200
+ROWS_PER_PAGE = 200
+COLLECTED_AT_ONCE = 100
+"""How many children's results may be collected in the writer; not more than ROWS_PER_PAGE."""
+RETRY_SECONDS = 1.0
+
+ITEM_READER_FAILED = "States.ItemReaderFailed"
+RESULT_WRITER_FAILED = "States.ResultWriterFailed"
+LEFT = "The Map Run that started this execution has ended"
+
+_decode = msgspec.msgpack.Decoder(MapRun).decode
+_decode_spec = msgspec.msgpack.Decoder(Spec).decode
+_encode = msgspec.msgpack.Encoder().encode
+
+T = TypeVar("T")
+
+Item: TypeAlias = tuple[Any, str]
+"""A value, and what ``$$.Map.Item.Source`` says of it."""
+
+NO_SPEC = Spec()
+
+logger = structlog.get_logger(__name__)
+
+
+def _pack(run: MapRun) -> bytes:
+    """The row of a run: small, whatever its spec, which is written once beside it."""
+    spec, run.spec = run.spec, NO_SPEC
+    body = _encode(run)
+    run.spec = spec
+    return body
+
+
+def _unpack(body: bytes, spec: bytes) -> MapRun:
+    run = _decode(body)
+    run.spec = _decode_spec(spec)
+    return run
+
+
+class MapRuns:
+    """``stores``: where items and results are."""
+
+    def __init__(self, database: Database, arns: Arns, runner: Runner, stores: ObjectStores) -> None:
+        self._database = database
+        self._arns = arns
+        self._runner = runner
+        self._stores = stores
+        self._query = database.query
+        self._query_one = database.query_one
+        self._runs: dict[int, MapRun] = {}
+        self._busy: int | None = None
+        """The run whose children are being started or stopped: it is saved once, when that is done."""
+        self._woken: set[int] = set()
+        self._working: dict[int, asyncio.Task[None]] = {}  # what reads for a run, or writes its results
+        self._closing = False
+        runner.on_map_run = self.begin
+        runner.on_map_run_left = self.left
+        runner.on_child_ended = self.child_ended
+
+    def open(self) -> None:
+        """Take up the runs that were not over when the process ended."""
+        for (run_id,) in self._query("SELECT id FROM map_run WHERE phase < 3"):
+            self._go_on(run_id)
+
+    async def close(self) -> None:
+        self._closing = True
+        for task in [*self._working.values()]:
+            task.cancel()
+        await asyncio.gather(*self._working.values(), return_exceptions=True)
+
+    # ------------------------------------------------------------------------------------------ rows
+
+    def get(self, run_id: int) -> MapRun | None:
+        """A run as the open batch sees it. Within a batch, or where none is being committed: what it reads is kept."""
+        run = self._runs.get(run_id)
+        if run is None:
+            row = self._query_one("SELECT body, spec FROM map_run WHERE id = ?", (run_id,))
+            if row is None:
+                return None
+            run = _unpack(*row)
+            if run.phase is not Phase.ENDED:
+                self._runs[run_id] = run
+        return run
+
+    def change(self, batch: Batch, run: MapRun) -> None:
+        """To be called before a run is changed: what is kept in memory is forgotten if the batch is undone."""
+        batch.after_rollback(partial(self._runs.pop, run.id, None))
+
+    def save(self, batch: Batch, run: MapRun) -> None:
+        batch.execute("UPDATE map_run SET phase = ?, body = ? WHERE id = ?", (int(run.phase), _pack(run), run.id))
+        if run.phase is Phase.ENDED:
+            self._runs.pop(run.id, None)
+
+    def arn(self, run: MapRun) -> str:
+        return map_run_arn(self._arns.state_machine(run.machine_name), run.label, run.run_id)
+
+    def stored(self, run_id: int) -> MapRun | None:
+        """A run as it is on disk: what may be told."""
+        rows = self._database.read("SELECT body, spec FROM map_run WHERE id = ?", (run_id,))
+        return _unpack(*rows[0]) if rows else None
+
+    def found(self, arn: str) -> MapRun:
+        """A run, as it is on disk, by its ARN. Raises InvalidArn, ResourceNotFound."""
+        parsed = parse(arn, "mapRun")
+        rows = self._database.read("SELECT body, spec FROM map_run WHERE run_id = ?", (parsed.run_id,))
+        run = _unpack(*rows[0]) if rows else None
+        if run is None or arn != self.arn(run):
+            raise ResourceNotFound(f"Resource not found: '{arn}'")
+        return run
+
+    def processor(self, run: MapRun, definition: str) -> str:
+        """The part of a definition that the run's children execute."""
+        program = self._runner.program(run.definition)
+        for graph in program.graphs:
+            for state in graph.states.values():
+                if isinstance(state, MapState) and state.processor == run.graph:
+                    return text_of(_at(msgspec.json.decode(definition), state.pointer))
+        return definition
+
+    # ------------------------------------------------------------------------------------------ what the step asks for
+
+    def begin(self, batch: Batch, execution: Execution, asked: MapRunStart) -> None:
+        name = execution.machine_name.partition("/")[0]
+        ((machine,),) = self._query("SELECT id FROM state_machine WHERE name = ?", (name,))
+        ((last,),) = self._query("SELECT coalesce(max(id), 0) FROM map_run")
+        run = MapRun(
+            id=last + 1,
+            execution=execution.id,
+            frame=asked.frame,
+            event=asked.event,
+            machine=machine,
+            machine_name=name,
+            execution_arn=execution.arn,
+            label=asked.label,
+            run_id=asked.run_id,
+            definition=execution.definition,
+            role_arn=execution.role_arn,
+            graph=asked.graph,
+            state=asked.state,
+            entered_event=asked.entered_event,
+            express=asked.express,
+            start=self._runner.now(),
+            max_concurrency=asked.max_concurrency,
+            tolerated_count=asked.tolerated_count,
+            tolerated_percentage=asked.tolerated_percentage,
+            spec=Spec(asked.reader, asked.batcher, asked.writer),
+        )
+        batch.after_rollback(partial(self._runner.live.forget_map_run, run.id))
+        batch.execute(
+            "INSERT INTO map_run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                run.id,
+                run.execution,
+                machine,
+                run.label,
+                run.run_id,
+                run.express,
+                int(run.phase),
+                _pack(run),
+                _encode(run.spec),
+            ),
+        )
+        batch.after_commit(partial(self._go_on, run.id))
+
+    def left(self, batch: Batch, run_id: str) -> None:
+        """Nobody waits for the run any more."""
+        row = self._query_one("SELECT id FROM map_run WHERE run_id = ?", (run_id,))
+        run = self.get(row[0]) if row is not None else None
+        if run is None or run.phase is Phase.ENDED:
+            return
+        self.change(batch, run)
+        run.fail(None, None)
+        run.status, run.stop = "ABORTED", self._runner.now()
+        self.save(batch, run)
+        batch.after_commit(partial(self.wake, run.id))
+
+    def child_ended(self, batch: Batch, execution: Execution, outcome: Outcome) -> None:
+        assert execution.map_run is not None
+        assert execution.parent is not None
+        run = self.get(execution.map_run)
+        assert run is not None
+        self.change(batch, run)
+        run.moved("running", ENDINGS[outcome.status], execution.parent[2])
+        if run.intolerable():
+            run.fail(TOLERANCE_EXCEEDED, TOLERANCE_CAUSE)
+        if self._busy != run.id:
+            self.save(batch, run)
+            batch.after_commit(partial(self.wake, run.id))
+
+    # ------------------------------------------------------------------------------------------ waking
+
+    def wake(self, run_id: int) -> None:
+        """Look at a run in the next batch: start or stop children, end it."""
+        if run_id in self._woken or self._closing or self._database.closed:
+            return
+        self._woken.add(run_id)
+
+        def written(future: asyncio.Future[None]) -> None:
+            if future.cancelled():
+                return
+            error = future.exception()
+            if error is None:
+                return
+            self._woken.discard(run_id)
+            if not isinstance(error, DatabaseUnavailable):
+                logger.error("a Map Run could not go on; trying again", map_run=run_id, exc_info=error)
+            if not self._closing and not self._database.closed:
+                asyncio.get_running_loop().call_later(RETRY_SECONDS, self.wake, run_id)
+
+        self._database.submit(partial(self._advance, run_id)).add_done_callback(written)
+
+    def _advance(self, run_id: int, batch: Batch) -> None:
+        self._woken.discard(run_id)
+        run = self.get(run_id)
+        if run is None:
+            return
+        before = self._busy
+        self._busy = run_id
+        try:
+            self.change(batch, run)
+            match run.phase:
+                case Phase.RUNNING:
+                    self._start_children(batch, run)
+                case Phase.STOPPING:
+                    self._stop_children(batch, run)
+                case Phase.WRITING | Phase.ENDED:
+                    return
+        finally:
+            self._busy = before
+
+    def _again(self, batch: Batch, run: MapRun) -> None:
+        batch.after_commit(partial(self.wake, run.id))
+
+    # ------------------------------------------------------------------------------------------ children
+
+    def _start_children(self, batch: Batch, run: MapRun) -> None:
+        room = min(run.room(MOST_AT_ONCE), STARTED_PER_OPERATION)
+        first, beyond = run.id << ITEM_SHIFT, (run.id + 1) << ITEM_SHIFT
+        rows = (
+            self._query(
+                "SELECT key, items, input FROM map_item WHERE key >= ? AND key < ? ORDER BY key LIMIT ?",
+                (first, beyond, room),
+            )
+            if room > 0 and run.executions.pending
+            else []
+        )
+        machine = self.machine(run)
+        child_of = ChildOf(run.id, run.graph, run.express)
+        started = 0
+        for key, items, text in rows:
+            index = key - first
+            run.moved("pending", "running", items)
+            self._runner.start(
+                batch,
+                machine,
+                child_name(run.id, run.run_id, index),
+                Data(text=text),
+                parent=(run.id, index, items),
+                child_of=child_of,
+            )
+            started += 1
+            if run.phase is not Phase.RUNNING:
+                break
+        if started:
+            batch.execute("DELETE FROM map_item WHERE key >= ? AND key <= ?", (first, rows[started - 1][0]))
+        if run.intolerable():  # all items may have been read since a child ended, or a threshold lowered
+            run.fail(TOLERANCE_EXCEEDED, TOLERANCE_CAUSE)
+        if run.phase is not Phase.RUNNING or (run.executions.pending and run.room(MOST_AT_ONCE) > 0):
+            self._again(batch, run)
+        elif run.all_read and not run.executions.pending and not run.executions.running:
+            self._conclude(batch, run)
+            return
+        self.save(batch, run)
+
+    def machine(self, run: MapRun) -> Machine:
+        """What the run's children execute, as a state machine."""
+        name = f"{run.machine_name}/{run.label}"
+        kind = "EXPRESS" if run.express else "STANDARD"
+        arn = self._arns.state_machine(name)
+        return Machine(
+            id=-run.id,
+            name=name,
+            arn=arn,
+            status="ACTIVE",
+            definition=run.definition,
+            role_arn=run.role_arn,
+            type=kind,
+            created=run.start,
+            updated=run.start,
+            revision=None,
+            settings=Settings(),
+            tracked=False,
+            arns=self._arns,
+        )
+
+    def _stop_children(self, batch: Batch, run: MapRun) -> None:
+        rows = self._query(
+            "SELECT id FROM execution WHERE machine = ? AND status = 'RUNNING' LIMIT ?",
+            (-run.id, STARTED_PER_OPERATION),
+        )
+        for (child,) in rows:
+            self._runner.stop(batch, child, None, LEFT)
+        if run.executions.running:
+            self._again(batch, run)
+            self.save(batch, run)
+        else:
+            self._conclude(batch, run)
+
+    # ------------------------------------------------------------------------------------------ the end
+
+    def _conclude(self, batch: Batch, run: MapRun) -> None:
+        """Every child has ended: have the results written, or tell them to whoever waits."""
+        wanted = run.status != "ABORTED" and run.error is None
+        if run.writes or (wanted and run.executions.total > COLLECTED_AT_ONCE):
+            run.phase = Phase.WRITING
+            self.save(batch, run)
+            batch.after_commit(partial(self._go_on, run.id))
+            return
+        output = None
+        if wanted:
+            results = _Results(self._runner.limits.payload_bytes)
+            self._collect_page(run, results, self.page(run, 0))
+            output = results.text
+        self._end_with(batch, run, output)
+
+    def _end_with(self, batch: Batch, run: MapRun, output: str | None) -> None:
+        """End a run whose results are the state's."""
+        if run.status != "ABORTED" and run.error is None:
+            for counts in (run.executions, run.items):
+                counts.results_written = counts.succeeded
+        self._end(batch, run, output)
+
+    def _end(self, batch: Batch, run: MapRun, output: str | None) -> None:
+        """``output`` None: it failed, or what came of it is too large to be passed on."""
+        told = run.status != "ABORTED"
+        if told:
+            run.status = "SUCCEEDED" if run.error is None else "FAILED"
+            run.stop = self._runner.now()
+        run.phase = Phase.ENDED
+        self.save(batch, run)
+        if told:
+            stimulus = MapRunEnded(
+                run.frame,
+                run.event,
+                "SUCCEEDED" if run.error is None else "FAILED",
+                output,
+                run.error,
+                run.cause,
+            )
+            self._runner.take(batch, run.execution, stimulus)
+
+    def _collect_page(self, run: MapRun, results: _Results, page: list[tuple[int, Child]]) -> None:
+        """Put what children made, in the order of their items, into the state's result."""
+        writer = run.spec.writer
+        transformation = writer["transformation"] if writer is not None else "COMPACT"
+        for _, child in page:
+            for text in texts(child, self.described(run, child), transformation):
+                results.add(text)
+
+    async def _collect(self, run: MapRun) -> None:
+        """Collect the results of more children than the writer should stand still for."""
+        results = _Results(self._runner.limits.payload_bytes)
+        after = 0
+        while not results.too_large and (page := self.page(run, after)):
+            self._collect_page(run, results, page)
+            after = page[-1][0]
+            await asyncio.sleep(0)
+
+        def write(batch: Batch) -> None:
+            at = self.get(run.id)
+            if at is not None and at.phase is Phase.WRITING:
+                self.change(batch, at)
+                self._end_with(batch, at, results.text)
+
+        await self._written(write)
+
+    def page(self, run: MapRun, after: int) -> list[tuple[int, Child]]:
+        """Up to ROWS_PER_PAGE children that have ended, with their row ids, which grow with the index of the item."""
+        statuses = [status for status, count in ENDINGS.items() if getattr(run.executions, count)]
+        rows: list[tuple[Any, ...]] = []
+        for status in statuses:
+            rows += self._query(
+                "SELECT id, name, status, input, output, error, cause, start, stop FROM execution "
+                "WHERE machine = ? AND status = ? AND id > ? ORDER BY id LIMIT ?",
+                (-run.id, status, after, ROWS_PER_PAGE),
+            )
+        rows.sort()
+        text = self._runner.payloads.text
+        return [
+            (row_id, Child(name, status, text(given), text(made) if made is not None else None, *rest))
+            for row_id, name, status, given, made, *rest in rows[:ROWS_PER_PAGE]
+        ]
+
+    def described(self, run: MapRun, child: Child) -> dict[str, Any]:
+        machine = self.machine(run)
+        return entry(child, self.child_arn(run, str(child.name)), machine.arn, express=run.express)
+
+    def child_arn(self, run: MapRun, name: str) -> str:
+        of = f"{run.machine_name}/{run.label}"
+        return self._arns.express(of, name, name) if run.express else self._arns.execution(of, name)
+
+    # ------------------------------------------------------------------------------------------ outside the writer
+
+    def _go_on(self, run_id: int) -> None:
+        """Begin, or after a restart take up, what a run has to do in its phase."""
+        run = self.get(run_id)
+        if run is None or self._closing:
+            return
+        if run.phase is Phase.WRITING:
+            self._work(run_id, self._write_results(run) if run.writes else self._collect(run))
+        elif run.phase is Phase.RUNNING and not run.all_read:
+            self._work(run_id, self._read_items(run))
+        if run.phase is not Phase.WRITING:
+            self.wake(run_id)
+
+    def _work(self, run_id: int, work: Coroutine[Any, Any, None]) -> None:
+        before = self._working.get(run_id)
+
+        async def do() -> None:
+            if before is not None:
+                await asyncio.wait([before])
+            await work
+
+        task = asyncio.get_running_loop().create_task(do())
+        self._working[run_id] = task
+
+        def done(_: asyncio.Task[None]) -> None:
+            if self._working.get(run_id) is task:
+                del self._working[run_id]
+            work.close()
+
+        task.add_done_callback(done)
+
+    async def _written(self, operation: Callable[[Batch], T]) -> T | None:
+        """Write, again until it is on disk; what the operation answers, None when the database was closed."""
+        while True:
+            try:
+                return await self._database.submit(operation)
+            except DatabaseUnavailable:
+                if self._database.closed:
+                    return None
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _failed(self, run_id: int, error: str, cause: str | None) -> None:
+        def write(batch: Batch) -> None:
+            run = self.get(run_id)
+            if run is None:
+                return
+            self.change(batch, run)
+            if run.phase is Phase.WRITING and run.error is None:
+                run.error, run.cause = error, cause
+            elif run.phase is Phase.RUNNING:
+                run.fail(error, cause)
+            if run.phase is Phase.WRITING:
+                self._end(batch, run, None)
+            else:
+                self.save(batch, run)
+                self._again(batch, run)
+
+        await self._written(write)
+
+    # ------------------------------------------------------------------------------------------ reading
+
+    async def _read_items(self, run: MapRun) -> None:
+        source = _Source()
+        try:
+            await self._read_all(run, source)
+        except (Unreadable, ObjectsFailed) as error:
+            await self._failed(run.id, ITEM_READER_FAILED, str(error))
+        except TooLarge as error:
+            await self._failed(run.id, "States.DataLimitExceeded", str(error))
+        except Failure as failure:
+            where = f"An error occurred while executing the state '{run.state}' "
+            where += f"(entered at the event id #{run.entered_event}). "
+            await self._failed(run.id, failure.error, (where if failure.runtime else "") + (failure.cause or ""))
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            logger.exception("the items of a Map Run could not be read", map_run=run.id)
+            await self._failed(run.id, ITEM_READER_FAILED, "The items could not be read.")
+        finally:
+            source.close()
+
+    async def _read_all(self, run: MapRun, source: _Source) -> None:
+        """Read on from where a reader before this one has come to."""
+        read, ahead = run.read, 0  # items that are in rows; items that were read since
+        at = await self._written(partial(self._reading, run.id, read))
+        if at is None:
+            return
+        take = self._opened(run, at, source)
+        for skipped in range(0, read, SKIPPED_AT_ONCE):
+            await take(min(SKIPPED_AT_ONCE, read - skipped))
+        batches = Batches(run.spec.batcher)
+        limit = self._runner.limits.payload_bytes
+        while at is not None:
+            chunk = await take(READ_PER_CHUNK)
+            inputs: list[ChildInput] = []
+            for value in at.selected(chunk, read + ahead):
+                inputs += batches.add(value)
+            ahead += len(chunk)
+            ended = len(chunk) < READ_PER_CHUNK
+            if ended:
+                inputs += batches.rest()
+            if any(Data(text=each.text).exceeds(limit) for each in inputs):
+                raise too_large(run.state)
+            taken = ahead - batches.pending
+            at = await self._written(partial(self._take_in, run.id, read, taken, inputs, ended))
+            read, ahead = read + taken, ahead - taken
+            if ended:
+                return
+
+    def _reading(self, run_id: int, read: int, batch: Batch) -> _Reading | None:
+        """Where items are selected, as it stands; None when the run wants no more, or another reader has brought some."""
+        del batch
+        run = self.get(run_id)
+        if run is None or run.phase is not Phase.RUNNING or run.read != read:
+            return None
+        execution = self._runner.live.get(run.execution)
+        frame = execution.frames.get(run.frame) if execution is not None else None
+        if execution is None or frame is None or frame.map_run is None:
+            return None
+        return _Reading(self._runner, execution, frame)
+
+    def _take_in(
+        self,
+        run_id: int,
+        read: int,
+        taken: int,
+        inputs: list[ChildInput],
+        ended: bool,
+        batch: Batch,
+    ) -> _Reading | None:
+        """Write a chunk of inputs; None when the run wants no more."""
+        run, at = self.get(run_id), self._reading(run_id, read, batch)
+        if run is None or at is None or not (inputs or ended):
+            return at
+        self.change(batch, run)
+        first = (run.id << ITEM_SHIFT) + run.children
+        batch.executemany(
+            "INSERT INTO map_item VALUES (?, ?, ?)",
+            [(first + at, each.items, each.text) for at, each in enumerate(inputs)],
+        )
+        run.children += len(inputs)
+        run.executions.pending += len(inputs)
+        run.items.pending += sum(each.items for each in inputs)
+        run.read += taken
+        run.all_read = ended
+        self.save(batch, run)
+        self._again(batch, run)
+        return at
+
+    def _opened(self, run: MapRun, at: _Reading, source: _Source) -> Callable[[int], Coroutine[Any, Any, list[Item]]]:
+        """Who answers the next items, at most as many as asked for. Raises Unreadable."""
+        if run.spec.reader is None:
+            given = ((value, "STATE_DATA") for value in at.frame.items or ())
+
+            async def of_input(number: int) -> list[Item]:
+                return list(itertools.islice(given, number))
+
+            return of_input
+        reader = run.spec.reader
+        most = reader["max_items"]
+        if most < 0:
+            raise Unreadable("field MaxItems must be positive")
+        arguments = dict(reader["arguments"])
+        bucket, key = arguments.pop("Bucket", None), arguments.pop("Key", None)
+        if not isinstance(bucket, str) or (reader["action"] == "s3:getObject" and not isinstance(key, str)):
+            raise Unreadable("The ItemReader's Bucket and Key must be strings.")
+        items = readable(_items(self._stores, reader, bucket, key, arguments, source))
+        bounded: Iterator[Item] = itertools.islice(items, most or None)
+
+        async def of_objects(number: int) -> list[Item]:
+            return await asyncio.to_thread(source.taking, bounded, number) if number else []
+
+        return of_objects
+
+    # ------------------------------------------------------------------------------------------ writing results
+
+    async def _write_results(self, run: MapRun) -> None:
+        try:
+            with self._result_files(run) as files:
+                after = 0
+                while page := self.page(run, after):
+                    for _, child in page:
+                        await files.add(child.status, texts(child, self.described(run, child), files.transformation))
+                    after = page[-1][0]
+                    await asyncio.sleep(0)
+                await self._write_pending(run, files)
+                key = await files.finish(self.arn(run))
+        except ObjectsFailed as error:
+            await self._failed(run.id, RESULT_WRITER_FAILED, str(error))
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            logger.exception("the results of a Map Run could not be written", map_run=run.id)
+            await self._failed(run.id, RESULT_WRITER_FAILED, "The results could not be written.")
+        else:
+            details = {"MapRunArn": self.arn(run), "ResultWriterDetails": {"Bucket": files.bucket, "Key": key}}
+            await self._written(partial(self._results_written, run.id, Data(details).text))
+
+    def _result_files(self, run: MapRun) -> ResultFiles:
+        """Raises ObjectsFailed."""
+        assert run.spec.writer is not None
+        arguments = dict(run.spec.writer["arguments"])
+        bucket, prefix = arguments.pop("Bucket", None), arguments.pop("Prefix", None)
+        if not isinstance(bucket, str) or not isinstance(prefix, str | None):
+            raise ObjectsFailed("The ResultWriter's Bucket and Prefix must be strings.")
+        return ResultFiles(self._stores.of(bucket), bucket, prefix, run.run_id, arguments, run.spec.writer)
+
+    async def _write_pending(self, run: MapRun, files: ResultFiles) -> None:
+        first, beyond = run.id << ITEM_SHIFT, (run.id + 1) << ITEM_SHIFT
+        machine = self.machine(run).arn
+        while rows := self._query(
+            "SELECT key, input FROM map_item WHERE key >= ? AND key < ? ORDER BY key LIMIT ?",
+            (first, beyond, ROWS_PER_PAGE),
+        ):
+            for _, text in rows:
+                child = Child(None, "PENDING", text)
+                await files.add("PENDING", texts(child, entry(child, "", machine), "NONE"))
+            first = rows[-1][0] + 1
+            await asyncio.sleep(0)
+
+    def _results_written(self, run_id: int, output: str, batch: Batch) -> None:
+        run = self.get(run_id)
+        if run is None or run.phase is not Phase.WRITING:
+            return
+        self.change(batch, run)
+        for counts in (run.executions, run.items):
+            counts.results_written = counts.succeeded + counts.unsuccessful
+        self._end(batch, run, output if run.error is None else None)
+
+
+def _at(definition: Any, pointer: str) -> Any:
+    """The processor of the Map at a pointer into a definition."""
+    for step in pointer.split("/")[1:]:
+        step = step.replace("~1", "/").replace("~0", "~")  # noqa: PLW2901 - decoded
+        definition = definition[int(step) if isinstance(definition, list) else step]
+    return definition.get("ItemProcessor", definition.get("Iterator"))
+
+
+class _Results:
+    """The results of children as one JSON array, unless it becomes too large to be passed on."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit = limit_bytes
+        self._size = 1
+        self._texts: list[str] = []
+        self.too_large = False
+
+    def add(self, text: str) -> None:
+        if self.too_large:
+            return
+        self._size += len(text) + 1  # in characters, of which a byte is the least; the step counts bytes
+        self._texts.append(text)
+        if self._size > self._limit:
+            self.too_large = True
+            self._texts.clear()
+
+    @property
+    def text(self) -> str | None:
+        return None if self.too_large else f"[{','.join(self._texts)}]"
+
+
+class _Reading:
+    """The Map state that items are read for: its frame does not change while it waits."""
+
+    def __init__(self, runner: Runner, execution: Execution, frame: Frame) -> None:
+        self.frame = frame
+        program = runner.program(execution.definition)
+        self._draft = Draft(program, execution, runner.step_env())
+        self._state = program.graphs[frame.graph].states[frame.state]
+
+    def selected(self, items: list[Item], first: int) -> Iterator[Any]:
+        """The items as ItemSelector makes them. Raises Failure."""
+        state, frame, draft = self._state, self.frame, self._draft
+        if not isinstance(state, MapState) or state.item_selector is None:
+            yield from (value for value, _ in items)
+            return
+        selected_from = frame.input.value
+        if state.input_path is not None:
+            selected_from = state.input_path(selected_from, draft.expressions(frame))
+        for at, (value, origin) in enumerate(items):
+            item = {"Index": first + at, "Value": value, "Source": origin}
+            yield state.item_selector(selected_from, draft.expressions(frame, Map={"Item": item}))
+
+
+class _Source:
+    """The streams that are open for one run. Items are taken in a thread; closing waits for one that is being taken."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._streams: list[BinaryIO] = []
+        self._closed = False
+
+    def opened(self, stream: BinaryIO) -> BinaryIO:
+        self._streams.append(stream)
+        return stream
+
+    def taking(self, items: Iterator[Item], number: int) -> list[Item]:
+        with self._lock:
+            return list(itertools.islice(items, number)) if not self._closed else []
+
+    def close(self) -> None:
+        """Close at once, or, where a thread still reads, when it has: the loop does not wait for it."""
+        if self._lock.acquire(blocking=False):
+            try:
+                self._close()
+            finally:
+                self._lock.release()
+        else:
+            threading.Thread(target=self._close_later, daemon=True).start()
+
+    def _close_later(self) -> None:
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
+        self._closed = True
+        for stream in self._streams:
+            stream.close()
+
+
+def _items(
+    stores: ObjectStores,
+    reader: dict[str, Any],
+    bucket: str,
+    key: str | None,
+    arguments: dict[str, Any],
+    source: _Source,
+) -> Iterator[Item]:
+    """What an ItemReader reads; the first object is opened when the first item is asked for, by whoever asks."""
+    config, store = reader["config"], stores.of(bucket)
+    where = bucket if bucket.startswith(LOCAL) else f"S3://{bucket}"
+
+    def opener(of: str, name: str) -> BinaryIO:
+        return source.opened(stores.of(of).open(of, name, {}))
+
+    if reader["action"] == "s3:getObject":
+        assert key is not None
+        stream = source.opened(store.open(bucket, key, arguments))
+        yield from ((value, f"{where}/{key}") for value in items_of(stream, config, opener))
+        return
+    for found in store.listed(bucket, arguments):
+        if config.get("Transformation") == "LOAD_AND_FLATTEN":
+            with store.open(bucket, found["Key"], {}) as stream:
+                yield from ((value, f"{where}/{found['Key']}") for value in items_of(stream, config, opener))
+        else:
+            yield found, where
