@@ -24,8 +24,8 @@ from workflow_manager.engine.logs import Destination
 from workflow_manager.engine.machines import Machines
 from workflow_manager.engine.map_run_api import MapRunApi
 from workflow_manager.engine.map_runs import MapRuns
-from workflow_manager.engine.object_stores import ObjectStores
 from workflow_manager.engine.mocks import Mocks
+from workflow_manager.engine.object_stores import ObjectStores
 from workflow_manager.engine.own_api import SERVICE, OwnApi
 from workflow_manager.engine.qualified import QualifiedExecutions
 from workflow_manager.engine.rows import MachineNames
