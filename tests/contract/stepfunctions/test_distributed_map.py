@@ -378,7 +378,7 @@ async def test_a_failed_run_stops_what_runs_and_starts_nothing_more(world: World
 async def nothing_left(world: World) -> bool:
     """No Map Run goes on, and nothing of a child waits any more."""
     ((live,),) = world.database.read("SELECT count(*) FROM map_run WHERE phase < 3")
-    return not live and all(world.rows(table) == 0 for table in ("timer", "activity_task", "invocation"))
+    return not live and all(world.rows(table) == 0 for table in ("timer", "activity_task", "integration_call"))
 
 
 async def test_the_threshold_can_be_changed_while_it_runs(world: World) -> None:
