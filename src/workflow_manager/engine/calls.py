@@ -18,7 +18,14 @@ from workflow_manager.engine.activities import Activities
 from workflow_manager.engine.data import Data, text_of
 from workflow_manager.engine.express import NOT_SUPPORTED, Express
 from workflow_manager.engine.frames import Execution, TaskWait
-from workflow_manager.engine.integrations import LAMBDA, Integration, IntegrationCall, IntegrationFailed, Jobs
+from workflow_manager.engine.integrations import (
+    LAMBDA,
+    Integration,
+    IntegrationCall,
+    IntegrationFailed,
+    Jobs,
+    answered,
+)
 from workflow_manager.engine.machines import Machine, check_name
 from workflow_manager.engine.mocks import Attempts, Mocks, Return
 from workflow_manager.engine.runner import Runner
@@ -146,16 +153,23 @@ class Calls:
             return
         state = self._runner.program(waiting.definition).graphs[at.graph].states[at.state]
         assert isinstance(state, TaskState)  # since it has a task
-        described = _described(execution, outcome, stop, parsed=state.resource.pattern == "sync:2")
-        if state.credentials is not None or execution.redrive_count:
-            # recorded from AWS: where it asks another account's DescribeExecution there is more than in the event of its own
-            described |= self._redrivable(execution, outcome, stop)
-        stimulus: Stimulus
+        self._runner.take(batch, parent, self._end_of_child(execution, outcome, stop, state, frame, event))
+
+    def _end_of_child(
+        self, execution: Execution, outcome: Outcome, stop: float, state: TaskState, frame: int, event: int
+    ) -> Stimulus:
+        """What its end is to the Task that waits for it."""
+        try:
+            described = _described(execution, outcome, stop, parsed=state.resource.pattern == "sync:2")
+            if state.credentials is not None or execution.redrive_count:
+                # recorded from AWS: where it asks another account's DescribeExecution there is more than in the event of its own
+                described |= self._redrivable(execution, outcome, stop)
+            text = text_of(described)
+        except RecursionError:  # one end within another: it must not keep the child from ending
+            return TaskFailed(frame, event, "States.Runtime", "What the execution made is nested too deeply.")
         if outcome.status == "SUCCEEDED":
-            stimulus = TaskSucceeded(frame, event, text_of(described))
-        else:
-            stimulus = TaskFailed(frame, event, "States.TaskFailed", text_of(described))
-        self._runner.take(batch, parent, stimulus)
+            return TaskSucceeded(frame, event, text)
+        return TaskFailed(frame, event, "States.TaskFailed", text)
 
     def _redrivable(self, execution: Execution, outcome: Outcome, stop: float) -> dict[str, Any]:
         """What DescribeExecution says of the ended execution's redrives."""
@@ -280,6 +294,8 @@ class Calls:
         """What a call of an integration comes to; None when it answers None."""
         try:
             output = await work
+            if output is not None:
+                answered(output)
         except IntegrationFailed as failure:
             return TaskFailed(call.frame, call.scheduled_event, failure.error, failure.cause, submitting)
         except Exception:

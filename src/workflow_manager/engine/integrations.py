@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Protocol, runtime_checkable
 
+import msgspec
 from msgspec import Struct
 
 LAMBDA = "lambda"
@@ -40,6 +41,18 @@ class IntegrationFailed(Exception):
         super().__init__(error, cause)
         self.error = error
         self.cause = cause
+
+
+def answered(output: str) -> str:
+    """What an integration answered, if it is JSON that can be passed on. Raises IntegrationFailed.
+
+    What a service or a function sends is its own affair; in a step it could only be found out when it is too late.
+    """
+    try:
+        msgspec.json.decode(output)
+    except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError) as error:
+        raise IntegrationFailed("States.TaskFailed", f"The result of the task is not JSON: {error}") from None
+    return output
 
 
 class Integration(Protocol):

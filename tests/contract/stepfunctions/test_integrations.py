@@ -35,6 +35,7 @@ class Jobs:
         self.looked_at = 0
         self.outcome: str | IntegrationFailed | None = None
         self.refusal: IntegrationFailed | None = None
+        self.answer = '{"JobRunId":"r"}'
         self.hangs = False
         self.abandoned = 0
 
@@ -47,7 +48,7 @@ class Jobs:
                 await asyncio.Event().wait()
             finally:
                 self.abandoned += 1
-        return '{"JobRunId":"r"}'
+        return self.answer
 
     async def result(self, call: IntegrationCall, submitted: str, /) -> str | None:
         self.looked_at += 1
@@ -104,6 +105,24 @@ async def test_a_job_that_cannot_be_begun(tmp_path: Path, clock: VirtualClock) -
 
         assert (await world.ended(arn)).error == "Glue.EntityNotFoundException"
         assert "TaskSubmitFailed" in await world.types(arn)
+
+
+@pytest.mark.parametrize("pattern", ["request_response", "sync"])
+@pytest.mark.parametrize("answer", ["", "no", "\0", "1e999", '"\\ud800"', "\ud800", "[" * 2_000 + "]" * 2_000])
+async def test_an_answer_that_is_not_json_fails_its_task(
+    tmp_path: Path, clock: VirtualClock, answer: str, pattern: str
+) -> None:
+    service = Jobs()
+    service.outcome = answer
+    if pattern == "request_response":
+        service.answer = answer
+    async with running(tmp_path / "e.db", clock, integrations={"glue": service}) as world:
+        machine = await world.machine({"S": task(CALL if pattern == "request_response" else JOB, Parameters={})})
+        ended = await world.ended(await world.start(machine))
+
+        assert (ended.status, ended.error) == ("FAILED", "States.TaskFailed")
+        assert str(ended.cause).startswith("The result of the task is not JSON: ")
+        assert world.rows("integration_call") == 0
 
 
 async def test_after_a_restart_a_job_is_not_begun_again(tmp_path: Path, clock: VirtualClock) -> None:

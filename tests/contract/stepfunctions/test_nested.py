@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
-from embedded_world import ARN, PASS, START, WAIT, World, task
+from embedded_world import ARN, PASS, START, WAIT, World, running, task
 
+from workflow_manager.clock import VirtualClock
 from workflow_manager.stepfunctions import errors
 
 FAIL = {"F": {"Type": "Fail", "Error": "E", "Cause": "why"}}
@@ -252,3 +254,21 @@ async def test_where_the_api_has_text_an_sdk_task_may_give_json(world: World) ->
 
     assert (await world.ended(parent)).status == "SUCCEEDED"
     assert json.loads(str((await world.describe(f"{ARN}:execution:child:c")).input)) == {"Key": ["value"]}
+
+
+async def test_data_that_nest_too_deeply_to_be_passed_on_end_the_parent(tmp_path: Path, clock: VirtualClock) -> None:
+    """Somewhere below the deepest input that is taken, a child's end can be written and its parent's result cannot."""
+    async with running(tmp_path / "e.db", clock) as world:
+        child = await world.machine(PASS, "child")
+        states = {"S": task(f"{START}.sync:2", Parameters={"StateMachineArn": child, "Input.$": "$"})}
+        parent = await world.machine(states, "parent")
+        statuses = []
+        for depth in range(1_000, 850, -1):
+            try:
+                arn = await world.start(parent, f"e{depth}", "[" * depth + "]" * depth)
+            except errors.InvalidExecutionInput:
+                continue
+            statuses.append((await world.ended(arn)).status)
+
+    assert statuses[-1] == "SUCCEEDED"
+    assert "FAILED" in statuses

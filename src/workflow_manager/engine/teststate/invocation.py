@@ -8,7 +8,7 @@ import structlog
 
 from workflow_manager.asl.program import TaskResource
 from workflow_manager.engine import own_api
-from workflow_manager.engine.integrations import LAMBDA, Integration, IntegrationCall, IntegrationFailed
+from workflow_manager.engine.integrations import LAMBDA, Integration, IntegrationCall, IntegrationFailed, answered
 
 logger = structlog.get_logger(__name__)
 
@@ -41,7 +41,7 @@ class Invocations:
             task_token="",
         )
         try:
-            return await integration.invoke(call)
+            return answered(await integration.invoke(call))
         except IntegrationFailed:
             raise
         except Exception:
