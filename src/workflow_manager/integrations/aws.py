@@ -12,6 +12,7 @@ import os
 import re
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from workflow_manager.integrations import emulators
 from workflow_manager.integrations.refusals import Refused, Unreachable
 from workflow_manager.integrations.threads import Threads
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 THREADS = 64
@@ -42,6 +44,8 @@ ATTEMPTS = 3
 ROLE_SECONDS = 900
 """How long the credentials of an assumed role are asked for; new ones are fetched a minute before."""
 ROLE_SPARE_SECONDS = 60
+CLIENTS = 200
+"""How many clients, and how many roles' credentials, are kept: a definition may name any number of roles."""
 MODEL = "service-2.json"
 _AWS = re.compile(r"(^|\.)amazonaws\.com(\.cn)?$|\.api\.aws$")
 _NOT_IN_SESSION_NAMES = re.compile(r"[^\w+=,.@-]")
@@ -76,10 +80,10 @@ class Aws:
         self._environ = os.environ if environ is None else environ
         self._threads = Threads(threads, "aws")
         self._lock = threading.Lock()
-        self._clients: dict[tuple[Any, ...], Any] = {}
+        self._clients: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
         self._models: dict[str, Any] = {}
         self._operations: dict[str, frozenset[str]] = {}
-        self._roles: dict[str, tuple[float, Credentials]] = {}
+        self._roles: OrderedDict[str, tuple[float, Credentials]] = OrderedDict()
 
     # ------------------------------------------------------------------------------------------ what there is
 
@@ -216,7 +220,8 @@ class Aws:
         with self._lock:
             client = self._clients.get(key)
             if client is None:
-                client = self._clients[key] = self._made(service, url, credentials, attempts, read_seconds, emulated)
+                client = self._made(service, url, credentials, attempts, read_seconds, emulated)
+            _keep(self._clients, key, client)
             return client
 
     def _made(
@@ -271,8 +276,16 @@ class Aws:
             raise Unreachable(_reason(error)) from error
         credentials = Credentials(assumed["AccessKeyId"], assumed["SecretAccessKey"], assumed["SessionToken"])
         with self._lock:
-            self._roles[role_arn] = (time.monotonic() + ROLE_SECONDS, credentials)
+            _keep(self._roles, role_arn, (time.monotonic() + ROLE_SECONDS, credentials))
         return credentials
+
+
+def _keep(known: OrderedDict[K, T], key: K, value: T) -> None:
+    """Keep a value as the last one used; the one that was used longest ago makes room."""
+    known[key] = value
+    known.move_to_end(key)
+    while len(known) > CLIENTS:
+        known.popitem(last=False)
 
 
 def _operations(service: str) -> frozenset[str]:

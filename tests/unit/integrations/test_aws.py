@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from workflow_manager.integrations import aws as aws_module
 from workflow_manager.integrations.aws import Aws
 from workflow_manager.integrations.refusals import Refused, Unreachable
 
@@ -77,6 +78,18 @@ async def test_a_role_is_assumed_once(services: Services) -> None:
         await listed(aws, role_arn=ROLE, session_name="an execution:1")
 
     assert services.signed == [("sts", "test"), ("sqs", "ASSUMED"), ("sqs", "ASSUMED")]
+
+
+async def test_clients_of_ever_more_roles_are_not_kept(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aws_module, "CLIENTS", 2)
+    aws = Aws("us-east-1", environ={"AWS_ENDPOINT_URL": services.url})
+
+    for number in range(4):
+        await listed(aws, role_arn=f"{ROLE}{number}")
+
+    assert len(aws._clients) == len(aws._roles) == 2
+    await listed(aws, role_arn=f"{ROLE}3")
+    assert [service for service, _ in services.signed] == ["sts", "sqs"] * 4 + ["sqs"]
 
 
 async def test_an_emulator_of_one_service_knows_no_roles(services: Services) -> None:
