@@ -68,7 +68,7 @@ def choose(settings: IntegrationSettings, stack: AsyncExitStack) -> Chosen:
         raise UnusableIntegrations(f"lambda_functions: {error}") from None
     remote = aws if aws is not None and aws.may_call("lambda") else None
     if settings.lambda_endpoint:
-        remote = aws or Aws(settings.region, threads=settings.calls)
+        remote = aws or Aws(settings.region, threads=settings.calls, on=False)
     if functions or remote is not None:
         named[LAMBDA] = LambdaFunctions(
             functions,

@@ -7,8 +7,11 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from stand_ins import called
 
+from workflow_manager.engine.integrations import IntegrationFailed
 from workflow_manager.integrations.choice import IntegrationSettings, UnusableIntegrations, choose
 
 
@@ -16,6 +19,7 @@ from workflow_manager.integrations.choice import IntegrationSettings, UnusableIn
 def no_endpoints(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_LAMBDA", "AWS_ENDPOINT_URL_SQS"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 
 async def chosen(**settings: Any) -> set[str]:
@@ -33,6 +37,19 @@ async def test_registered_functions_alone() -> None:
 
 async def test_an_endpoint_for_functions() -> None:
     assert await chosen(lambda_endpoint="http://127.0.0.1:1", aws="off") == {"lambda"}
+
+
+async def test_with_an_endpoint_for_functions_no_role_is_assumed_at_aws() -> None:
+    async with AsyncExitStack() as stack:
+        functions = choose(IntegrationSettings(lambda_endpoint="http://127.0.0.1:1", aws="off"), stack)["lambda"]
+        call = msgspec.structs.replace(
+            called("lambda", "invoke", {"FunctionName": "f"}), role_arn="arn:aws:iam::1:role/r"
+        )
+
+        with pytest.raises(IntegrationFailed) as failed:
+            await functions.invoke(call)
+
+    assert str(failed.value.cause).endswith("Connect to 127.0.0.1 failed: Connection refused")
 
 
 async def test_an_endpoint_of_one_service(monkeypatch: pytest.MonkeyPatch) -> None:
