@@ -35,7 +35,7 @@ from workflow_manager.engine import EmbeddedStepFunctions
 from workflow_manager.engine.draft import Limits
 from workflow_manager.engine.integrations import Integration
 from workflow_manager.engine.mocks import InvalidMocks, Mocks, parse_mocks
-from workflow_manager.engine.object_stores import ObjectStores
+from workflow_manager.engine.object_stores import S3, ObjectStores
 from workflow_manager.manager import ManagerSettings, SweepSettings, WorkflowManager
 from workflow_manager.metrics import Metrics
 from workflow_manager.model.errors import StorageUnavailable
@@ -224,7 +224,7 @@ def _embedded(settings: Settings, database: Database, stack: AsyncExitStack) -> 
         max_invocations=settings.max_invocations,
         limits=Limits(payload_bytes=settings.max_payload_bytes, history_events=settings.max_history_events),
         log_destination=logs,
-        objects=ObjectStores(Path(settings.map_files) if settings.map_files else None),
+        objects=_objects(settings),
     )
 
     async def start() -> None:
@@ -267,6 +267,13 @@ def _integrations(settings: Settings, ours: ManagerSettings, stack: AsyncExitSta
         )
     except UnusableIntegrations as error:
         raise SettingsError(str(error)) from None
+
+
+def _objects(settings: Settings) -> ObjectStores:
+    """Where distributed Maps read and write: S3 only where Tasks may call it, too."""
+    endpoint = any(os.environ.get(name) for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"))
+    on = settings.aws_integrations == "on" or (settings.aws_integrations == "auto" and endpoint)
+    return ObjectStores(Path(settings.map_files) if settings.map_files else None, S3() if on else None)
 
 
 def _mocks(file: str) -> Mocks | None:

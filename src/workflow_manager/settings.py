@@ -114,8 +114,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     aws_integrations: Annotated[
         Literal["auto", "on", "off"],
         Meta(
-            description="Whether Tasks may call AWS services, with the credentials and endpoints that botocore finds; "
-            "auto: only services that have an endpoint of their own (AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_SQS, ...)."
+            description="Whether Tasks may call AWS services, and Maps S3, with the credentials and endpoints that botocore "
+            "finds; auto: only services that have an endpoint of their own (AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_SQS, ...)."
         ),
     ] = "auto"
     lambda_functions: Annotated[

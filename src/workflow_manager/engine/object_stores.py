@@ -1,8 +1,8 @@
 """Where distributed Maps read items from and write results to: S3, and a folder of this machine.
 
 A Bucket that begins with ``file://`` names a folder below the one that the server was given for this (``map_files``); any other
-is a bucket of S3. Nothing outside that folder can be reached, whatever a definition says: not by ``..``, not by a symbolic
-link. Without such a folder there are no local files at all.
+is a bucket of S3, where the server may call that. Nothing outside that folder can be reached, whatever a definition says: not
+by ``..``, not by a symbolic link. Without such a folder there are no local files at all.
 
 Calls block: whoever makes them does it in a thread.
 """
@@ -44,14 +44,22 @@ class ObjectStore(Protocol):
 
 
 class ObjectStores:
-    """Every store there is, by the Bucket's name."""
+    """Every store there is, by the Bucket's name. ``s3`` is None where S3 is not to be called."""
 
     def __init__(self, files: Path | None = None, s3: ObjectStore | None = None) -> None:
         self._files: ObjectStore = LocalFiles(files)
-        self._s3 = s3 if s3 is not None else S3()
+        self._s3 = s3
 
     def of(self, bucket: str) -> ObjectStore:
-        return self._files if bucket.startswith(LOCAL) else self._s3
+        """Raises ObjectsFailed."""
+        if bucket.startswith(LOCAL):
+            return self._files
+        if self._s3 is None:
+            raise ObjectsFailed(
+                f"S3 is not called from here, so there is no bucket {bucket[:100]}: "
+                "set aws_integrations to on, or give S3 an endpoint (AWS_ENDPOINT_URL_S3)."
+            )
+        return self._s3
 
 
 # ------------------------------------------------------------------------------------------- S3

@@ -11,8 +11,10 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
+from workflow_manager import composition
 from workflow_manager.aws import configured
 from workflow_manager.composition import service
+from workflow_manager.engine.object_stores import S3, ObjectsFailed
 from workflow_manager.settings import Settings, SettingsError
 
 ROLE = "arn:aws:iam::123456789012:role/workflow-manager"
@@ -105,6 +107,34 @@ async def test_the_embedded_backend(tmp_path: Path, store: str) -> None:
     assert [machine["stateMachineArn"] for machine in machines] == [
         "arn:aws:states:us-east-1:000000000000:stateMachine:ns--d--0--p"
     ]
+
+
+@pytest.mark.parametrize(
+    ("aws_integrations", "environ", "called"),
+    [
+        ("off", {"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:1"}, False),
+        ("auto", {}, False),
+        ("auto", {"AWS_ENDPOINT_URL_SQS": "http://127.0.0.1:1"}, False),
+        ("auto", {"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:1"}, True),
+        ("auto", {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, True),
+        ("on", {}, True),
+    ],
+)
+def test_maps_call_s3_only_where_tasks_may(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    aws_integrations: Any,
+    environ: dict[str, str],
+    called: bool,
+) -> None:
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    stores = composition._objects(settings(tmp_path, aws_integrations=aws_integrations))
+    if called:
+        assert isinstance(stores.of("orders"), S3)
+    else:
+        with pytest.raises(ObjectsFailed, match="aws_integrations"):
+            stores.of("orders")
 
 
 NEEDS = "the backend aws needs "

@@ -76,6 +76,11 @@ def test_without_a_folder_there_are_no_local_files() -> None:
         ObjectStores().of("file://x").open("file://x", "y", {})
 
 
+def test_s3_is_called_only_where_it_may_be() -> None:
+    with pytest.raises(ObjectsFailed, match="aws_integrations"):
+        ObjectStores().of("orders")
+
+
 def test_local_files_are_listed_by_key_and_links_out_are_not(root: Path) -> None:
     def keys(**arguments: Any) -> list[str]:
         return [found["Key"] for found in LocalFiles(root).listed("file://orders", arguments)]
