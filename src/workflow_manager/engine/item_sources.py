@@ -25,7 +25,7 @@ BLOCK = 1 << 16
 MAX_FIELD = 1 << 20
 """Characters of one CSV field; the library's own bound is below what an item may hold."""
 MAX_VALUE = 1 << 24
-"""Characters of one JSON value: an item that is larger could not be passed on."""
+"""Characters of one JSON value, line, row or manifest: an item that is larger could not be passed on."""
 
 GZIP_MARK = b"\x1f\x8b"
 ZSTD_MARK = b"\x28\xb5\x2f\xfd"
@@ -93,6 +93,15 @@ class _Raw(io.RawIOBase):
 
 def _text(stream: BinaryIO, newline: str | None = None) -> io.TextIOWrapper:
     return io.TextIOWrapper(stream, "utf-8-sig", newline=newline)
+
+
+def _lines(stream: BinaryIO, newline: str | None = None) -> Iterator[str]:
+    """The lines of a text, of which none is taken into memory that is too long for an item."""
+    text = _text(stream, newline)
+    while line := text.readline(MAX_VALUE + 1):
+        if len(line) > MAX_VALUE:
+            raise Unreadable(f"A line is longer than {MAX_VALUE} characters.")
+        yield line
 
 
 # ------------------------------------------------------------------------------------------- JSON
@@ -207,7 +216,7 @@ def _json(stream: BinaryIO, config: Config) -> Items:
 
 
 def _json_lines(stream: BinaryIO, _config: Config) -> Items:
-    for number, line in enumerate(_text(stream), 1):
+    for number, line in enumerate(_lines(stream), 1):
         if not line.strip():
             continue
         try:
@@ -223,12 +232,23 @@ def _csv(stream: BinaryIO, config: Config) -> Items:
     """Rows as objects of texts: what a row lacks is empty, what it has too much is left out, empty lines do not count."""
     csv.field_size_limit(MAX_FIELD)
     delimiter = DELIMITERS[config.get("CSVDelimiter", "COMMA")]
-    rows = (row for row in csv.reader(_text(stream, newline=""), delimiter=delimiter) if row)
+    size = 0  # of the row that is being read: quoted, a line's end does not end it
+
+    def lines() -> Iterator[str]:
+        nonlocal size
+        for line in _lines(stream, newline=""):
+            size += len(line)
+            if size > MAX_VALUE:
+                raise Unreadable(f"A row is longer than {MAX_VALUE} characters.")
+            yield line
+
+    rows = (row for row in csv.reader(lines(), delimiter=delimiter) if row)
     try:
         headers = config.get("CSVHeaders") if config.get("CSVHeaderLocation") == "GIVEN" else next(rows, [])
         if len(set(headers or ())) != len(headers or ()):
             raise Unreadable("CSV headers cannot contain duplicates.")
         for row in rows:
+            size = 0
             yield dict(itertools.zip_longest(headers or (), row[: len(headers or ())], fillvalue=""))
     except csv.Error as error:
         raise Unreadable(f"The object is not valid CSV: {error}.") from None
@@ -241,8 +261,11 @@ _READERS: dict[str, Callable[[BinaryIO, Config], Items]] = {"JSON": _json, "JSON
 
 def _inventory(stream: BinaryIO, opener: Opener) -> Items:
     """The rows of an S3 inventory's files (S3 user guide, "Inventory manifest"): their headers are in ``fileSchema``."""
+    text = decompressed(stream).read(MAX_VALUE + 1)
+    if len(text) > MAX_VALUE:
+        raise Unreadable(f"The manifest is longer than {MAX_VALUE} bytes.")
     try:
-        manifest = json.loads(decompressed(stream).read())
+        manifest = json.loads(text)
         bucket = str(manifest["destinationBucket"]).rpartition(":::")[2]
         headers = [name.strip() for name in manifest["fileSchema"].split(",")]
         keys = [file["key"] for file in manifest["files"]]
@@ -259,7 +282,7 @@ def _inventory(stream: BinaryIO, opener: Opener) -> Items:
 def _athena(stream: BinaryIO, config: Config, opener: Opener) -> Items:
     """The items of the files that a manifest of Athena's UNLOAD names, an ``s3://`` address a line."""
     kind = config.get("InputType")
-    for line in _text(decompressed(stream)):
+    for line in _lines(decompressed(stream)):
         address = line.strip().strip('"')
         if not address:
             continue

@@ -193,6 +193,42 @@ def test_arrays_are_taken_apart_as_a_parser_would(
     assert read(text.encode(errors="surrogatepass"), JSON, size) == json.loads(text)
 
 
+@pytest.mark.parametrize(
+    ("config", "before", "again"),
+    [
+        pytest.param(JSON, b'["', b"x" * 1_024, id="JSON"),
+        pytest.param(JSONL, b'"', b"x" * 1_024, id="JSON Lines"),
+        pytest.param(FIRST_ROW, b"a\n", b"x" * 1_024, id="a row"),
+        pytest.param(FIRST_ROW, b"a\n", b'"\n",' * 256, id="a row of many lines"),
+        pytest.param(FIRST_ROW, b"a,", b"x," * 512, id="headers"),
+        pytest.param({"InputType": "MANIFEST"}, b'{"', b"x" * 1_024, id="an inventory"),
+        pytest.param({**JSONL, "ManifestType": "ATHENA_DATA"}, b"s3://", b"x" * 1_024, id="addresses"),
+    ],
+)
+def test_what_never_ends_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, config: dict[str, Any], before: bytes, again: bytes
+) -> None:
+    """A small compressed file may hold a line of any length."""
+
+    class Endless(io.RawIOBase):
+        taken = 0
+
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, buffer: Any) -> int:
+            part = again if self.taken else before
+            self.taken += len(part)
+            assert self.taken < 10 << 20, "more is read than any item may have"
+            buffer[: len(part)] = part
+            return len(part)
+
+    monkeypatch.setattr(item_sources, "MAX_VALUE", 1 << 20)
+    monkeypatch.setattr(item_sources, "MAX_FIELD", 1 << 26)
+    with pytest.raises(Unreadable, match="longer than 1048576"):
+        list(items_of(io.BufferedReader(Endless()), config, no_opener))
+
+
 @given(content=st.binary(max_size=200), config=st.sampled_from([JSON, JSONL, FIRST_ROW, {"InputType": "MANIFEST"}]))
 def test_any_bytes_are_items_or_unreadable(content: bytes, config: dict[str, Any]) -> None:
     with contextlib.suppress(Unreadable):
