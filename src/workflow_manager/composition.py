@@ -262,6 +262,7 @@ def _integrations(settings: Settings, ours: ManagerSettings, stack: AsyncExitSta
                 lambda_endpoint=settings.lambda_endpoint,
                 connections=settings.http_connections,
                 calls=settings.max_invocations,
+                response_bytes=4 * settings.max_payload_bytes,  # JSON loses its spaces
             ),
             stack,
         )

@@ -14,7 +14,7 @@ from workflow_manager.integrations.aws import Aws
 from workflow_manager.integrations.functions import LambdaFunctions, UnusableFunction, load_functions
 from workflow_manager.integrations.optimised import optimised_services
 from workflow_manager.integrations.sdk import SdkServices
-from workflow_manager.integrations.web import ApiGateway, Connection, Connections, HttpTasks
+from workflow_manager.integrations.web import RESPONSE_BYTES, ApiGateway, Connection, Connections, HttpTasks
 
 
 class UnusableIntegrations(Exception):
@@ -23,7 +23,10 @@ class UnusableIntegrations(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntegrationSettings:
-    """``aws``: on, off, or auto: only services that have an endpoint. ``functions``: name -> ``module:callable``."""
+    """``aws``: on, off, or auto: only services that have an endpoint. ``functions``: name -> ``module:callable``.
+
+    ``response_bytes``: how long a response to an HTTP request may be.
+    """
 
     aws: str = "auto"
     region: str = "us-east-1"
@@ -32,6 +35,7 @@ class IntegrationSettings:
     lambda_endpoint: str = ""
     connections: str = ""
     calls: int = 64
+    response_bytes: int = RESPONSE_BYTES
 
 
 class Chosen(Mapping[str, Integration]):
@@ -80,11 +84,11 @@ def choose(settings: IntegrationSettings, stack: AsyncExitStack) -> Chosen:
         )
     connections = _connections(settings.connections)
     if connections or (aws is not None and aws.may_call("events")):
-        http = HttpTasks(Connections(connections, aws))
+        http = HttpTasks(Connections(connections, aws), response_bytes=settings.response_bytes)
         stack.push_async_callback(http.close)
         named["http"] = http
     if aws is not None and aws.may_call("apigateway"):
-        gateway = ApiGateway(settings.region, aws)
+        gateway = ApiGateway(settings.region, aws, response_bytes=settings.response_bytes)
         stack.push_async_callback(gateway.close)
         named["apigateway"] = gateway
     return Chosen(named, SdkServices(aws) if aws is not None else None)

@@ -256,7 +256,8 @@ class Optimised:
         for path in self._service.texts.get(call.action, ()):
             _make_text(arguments, path.split("/"))
         if self._name == "events":
-            for entry in arguments.get("Entries") or ():
+            entries = arguments.get("Entries")
+            for entry in entries if isinstance(entries, list) else ():
                 if isinstance(entry, dict):
                     given = entry.get("Resources")
                     own = [call.state_machine_arn, call.execution_arn]  # AWS adds them, too
@@ -265,7 +266,10 @@ class Optimised:
 
     async def _look_up(self, queue_url: Any) -> None:
         """A queue's address is where its messages are sent; one that does not exist is found out as AWS does."""
-        host = urlsplit(queue_url).hostname if isinstance(queue_url, str) else None
+        try:
+            host = urlsplit(queue_url).hostname if isinstance(queue_url, str) else None
+        except ValueError:  # such an address is the service's to refuse
+            return
         if not host:
             return
         try:

@@ -28,6 +28,8 @@ from workflow_manager.integrations.sdk import encoded, unstartable
 
 TIMEOUT_SECONDS = 60.0
 """How long an HTTP Task may take (SFN developer guide, "HTTP Task": it is aborted after 60 seconds)."""
+RESPONSE_BYTES = 1 << 20
+"""How long a response's body may be, by default: what is passed on may have 256 KiB, without the spaces that JSON may have."""
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD")
 TOKEN_SPARE_SECONDS = 30.0
 RESERVED_HEADERS = {"host", "content-length", "transfer-encoding", "connection", "user-agent"}
@@ -109,9 +111,16 @@ class Connections:
 class HttpTasks:
     """``http:invoke``."""
 
-    def __init__(self, connections: Connections, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        connections: Connections,
+        *,
+        response_bytes: int = RESPONSE_BYTES,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
         self.actions: Collection[str] = frozenset({"invoke"})
         self._connections = connections
+        self._response_bytes = response_bytes
         self._client = httpx.AsyncClient(timeout=TIMEOUT_SECONDS, transport=transport, follow_redirects=False)
         self._tokens: dict[str, tuple[float, str]] = {}
 
@@ -135,7 +144,7 @@ class HttpTasks:
         connection = await self._connections.find(arn, call.role_arn)
         body = _encoded(request, arguments.get("Transform"))
         body = await self._authorised(arn, connection, request, body)
-        return await _sent(self._client, request, body, "States.Http.Socket")
+        return await _sent(self._client, request, body, "States.Http.Socket", self._response_bytes)
 
     async def _authorised(self, arn: str, connection: Connection, request: _Request, body: bytes) -> bytes:
         parameters = connection.auth_parameters
@@ -172,8 +181,12 @@ class HttpTasks:
             )
             answer = response.raise_for_status().json()
             token = str(answer["access_token"])
+        except httpx.HTTPStatusError as error:  # whose text has the address with its query, where a secret may be
+            why = f"The authorization endpoint answered {error.response.status_code}"
+            raise IntegrationFailed("Events.ConnectionResource.AuthorizationFailed", why) from None
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
-            raise IntegrationFailed("Events.ConnectionResource.AuthorizationFailed", str(error)) from None
+            why = f"The authorization endpoint gave no token: {_reason(error)}"
+            raise IntegrationFailed("Events.ConnectionResource.AuthorizationFailed", why) from None
         lifetime = answer.get("expires_in")
         seconds = float(lifetime) if isinstance(lifetime, int | float) else 0.0
         self._tokens[arn] = (time.monotonic() + seconds - TOKEN_SPARE_SECONDS, token)
@@ -184,9 +197,15 @@ class ApiGateway:
     """``apigateway:invoke``. An endpoint that begins with http:// or https:// is called as it stands."""
 
     def __init__(
-        self, region: str, aws: Aws | None = None, *, transport: httpx.AsyncBaseTransport | None = None
+        self,
+        region: str,
+        aws: Aws | None = None,
+        *,
+        response_bytes: int = RESPONSE_BYTES,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.actions: Collection[str] = frozenset({"invoke"})
+        self._response_bytes = response_bytes
         self._region = region
         self._aws = aws
         self._client = httpx.AsyncClient(timeout=TIMEOUT_SECONDS, transport=transport, follow_redirects=False)
@@ -203,7 +222,7 @@ class ApiGateway:
         auth = arguments.get("AuthType") or "NO_AUTH"
         if auth in ("IAM_ROLE", "RESOURCE_POLICY"):
             await self._sign(request, body, call)
-        exchange = await _sent(self._client, request, body, "ApiGateway.SdkClientException")
+        exchange = await _sent(self._client, request, body, "ApiGateway.SdkClientException", self._response_bytes)
         if exchange.status >= 400:
             raise IntegrationFailed(f"ApiGateway.{exchange.status}", exchange.response_body)
         return encoded(exchange.result)
@@ -282,7 +301,8 @@ def _encoded(request: _Request, transform: Any) -> bytes:
         if isinstance(request.body, str) and kind and "json" not in kind:
             return request.body.encode()
         return _json_body(request)
-    arrays = (options.get("RequestEncodingOptions") or {}).get("ArrayFormat", "INDICES")
+    encoding = options.get("RequestEncodingOptions")
+    arrays = str(encoding.get("ArrayFormat", "")) if isinstance(encoding, dict) else ""
     _set(request.headers, "Content-Type", "application/x-www-form-urlencoded")
     return urlencode(list(_form(request.body, "", arrays))).encode()
 
@@ -318,7 +338,9 @@ def _with_invocation_parameters(extra: dict[str, Any], request: _Request, body: 
     return body
 
 
-async def _sent(client: httpx.AsyncClient, request: _Request, body: bytes, unreachable: str) -> Exchange:
+async def _sent(
+    client: httpx.AsyncClient, request: _Request, body: bytes, unreachable: str, response_bytes: int
+) -> Exchange:
     try:
         made = client.build_request(
             request.method,
@@ -328,14 +350,15 @@ async def _sent(client: httpx.AsyncClient, request: _Request, body: bytes, unrea
             content=body if body or request.method in ("POST", "PUT", "PATCH") else None,
         )
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            response = await client.send(made)
+            response = await client.send(made, stream=True)
+            try:
+                text = await _text(response, response_bytes)
+            finally:
+                await response.aclose()
     except TimeoutError:
         raise IntegrationFailed(unreachable, f"No response within {TIMEOUT_SECONDS:g} seconds") from None
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, ValueError) as error:
-        host = urlsplit(request.url).hostname
-        raise IntegrationFailed(
-            unreachable, f"{host} cannot be reached: {str(error) or type(error).__name__}"
-        ) from None
+        raise IntegrationFailed(unreachable, f"{_host(request.url)} cannot be reached: {_reason(error)}") from None
     return Exchange(
         request.method,
         str(made.url),
@@ -344,8 +367,36 @@ async def _sent(client: httpx.AsyncClient, request: _Request, body: bytes, unrea
         response.status_code,
         response.reason_phrase or _phrase(response.status_code),
         [(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw],
-        response.text,
+        text,
     )
+
+
+async def _text(response: httpx.Response, most: int) -> str:
+    """A response's body, which is not read further than it may be long. Raises IntegrationFailed."""
+    body = bytearray()
+    async for part in response.aiter_bytes():
+        body += part
+        if len(body) > most:
+            raise IntegrationFailed(
+                "States.DataLimitExceeded", f"The response is longer than {most} bytes, more than can be passed on."
+            )
+    try:
+        return body.decode(response.encoding or "utf-8", errors="replace")
+    except LookupError:  # what the response says that it is written in is none for text
+        return body.decode(errors="replace")
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or url
+    except ValueError:
+        return url
+
+
+def _reason(error: Exception) -> str:
+    """Why there is no answer. What is wrong with a request is not repeated: it may be a secret, in a header."""
+    text = "" if isinstance(error, httpx.LocalProtocolError | UnicodeError) else str(error)
+    return text or type(error).__name__
 
 
 def _connection(described: dict[str, Any], secret: str) -> Connection:

@@ -57,6 +57,18 @@ async def test_what_is_sent(name: str, action: str, arguments: dict[str, Any], s
     assert aws.calls[0][2] == sent
 
 
+@pytest.mark.parametrize(
+    ("name", "action", "arguments"),
+    [("events", "putEvents", {"Entries": 3}), ("sqs", "sendMessage", {"QueueUrl": "http://[::1", "MessageBody": 1})],
+)
+async def test_bad_parameters_are_the_tasks_failure(name: str, action: str, arguments: dict[str, Any]) -> None:
+    def answers(*_: Any) -> dict[str, Any]:
+        raise Refused("InvalidAddress", "no", 400, "")
+
+    with pytest.raises(IntegrationFailed):
+        await service(StandIn(answers), name).invoke(called(name, action, arguments))
+
+
 async def test_events_carry_their_origin() -> None:
     aws = StandIn()
     entries = [{"Detail": {"a": 1}, "DetailType": "d", "Source": "s", "Resources": ["arn:x"]}]

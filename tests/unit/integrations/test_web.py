@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -150,6 +151,74 @@ async def test_nobody_there() -> None:
         raise httpx.ConnectError("refused")
 
     assert (await failure(server)).error == "States.Http.Socket"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ({"ApiEndpoint": "http://[::1"}, "http://[::1 cannot be reached"),
+        ({"ApiEndpoint": "http://127.0.0.1:port"}, "127.0.0.1 cannot be reached: Invalid port: 'port'"),
+        ({"Headers": {"x": "\u2603"}}, "127.0.0.1 cannot be reached: UnicodeEncodeError"),
+    ],
+)
+async def test_an_address_or_a_header_that_is_none(arguments: dict[str, Any], why: str) -> None:
+    tasks = HttpTasks(Connections({"c": KEY}))
+    given = {"ApiEndpoint": "http://127.0.0.1:1", "Method": "GET", "Authentication": {"ConnectionArn": ARN}}
+
+    with pytest.raises(IntegrationFailed) as failed:
+        await tasks.invoke(called("http", "invoke", given | arguments))
+    await tasks.close()
+
+    assert failed.value.error == "States.Http.Socket"
+    assert why in str(failed.value.cause)
+
+
+async def test_a_response_without_end_is_not_read() -> None:
+    class Endless(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            for _ in range(100):
+                yield b"x" * 100_000
+            raise AssertionError("more is read than can be passed on")
+
+    assert (await failure(lambda _: httpx.Response(200, stream=Endless()))).error == "States.DataLimitExceeded"
+
+
+async def test_a_response_in_an_encoding_that_is_none_for_text() -> None:
+    def server(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=b"abc", headers={"content-type": "text/plain; charset=zip"})
+
+    assert (await sent(server))["ResponseBody"] == "abc"
+
+
+@pytest.mark.parametrize(
+    "transform", [3, "x", {"RequestEncodingOptions": 3}, {"RequestEncodingOptions": {"ArrayFormat": []}}]
+)
+async def test_encodings_that_are_none_are_those_of_aws_by_default(transform: Any) -> None:
+    server = Recorder()
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+
+    await sent(server, RequestBody={"a": [1]}, Headers=headers, Transform=transform)
+
+    assert server.requests[0].content == b"a%5B0%5D=1"
+
+
+async def test_secrets_of_a_connection_are_not_told() -> None:
+    secret = {"OAuthHttpParameters": {"QueryStringParameters": [{"Key": "k", "Value": "hush"}]}}
+    parameters = OAUTH.auth_parameters["OAuthParameters"] | secret
+    oauth = Connection(authorization_type="OAUTH_CLIENT_CREDENTIALS", auth_parameters={"OAuthParameters": parameters})
+
+    def unsent(_: httpx.Request) -> httpx.Response:  # h11's words
+        raise httpx.LocalProtocolError("Illegal header value b'hush'")
+
+    refusing = httpx.MockTransport(lambda _: httpx.Response(401))
+    arguments = {"ApiEndpoint": "http://127.0.0.1:1", "Method": "GET", "Authentication": {"ConnectionArn": ARN}}
+
+    for connection, transport in ((oauth, refusing), (KEY, httpx.MockTransport(unsent))):
+        tasks = HttpTasks(Connections({"c": connection}), transport=transport)
+        with pytest.raises(IntegrationFailed) as failed:
+            await tasks.invoke(called("http", "invoke", arguments))
+        await tasks.close()
+        assert "hush" not in str(failed.value)
 
 
 @pytest.mark.parametrize(
