@@ -5,11 +5,16 @@ Source: API reference, ListExecutions ("stateMachineArn") and ExecutionListItem.
 
 from __future__ import annotations
 
+import heapq
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+
 import msgspec
 
 from workflow_manager.database import Database
 from workflow_manager.engine.data import text_of
-from workflow_manager.engine.executions import Executions
+from workflow_manager.engine.executions import STATUSES, Executions
 from workflow_manager.engine.machines import Machine, Machines
 from workflow_manager.engine.pages import page_of, page_token
 from workflow_manager.engine.versions import Versions
@@ -49,11 +54,16 @@ class QualifiedExecutions:
             raise StateMachineTypeNotSupported("This operation is not supported by this type of state machine")
         limit, before = page_of(request.max_results, request.next_token, int)
         column, value = ("version", parsed.version) if parsed.version is not None else ("alias", parsed.alias)
-        rows = self._database.read(
-            f"SELECT id, name, version, alias FROM execution WHERE machine = ? AND {column} = ? "  # noqa: S608 - two names
-            "AND id < ? AND (?4 IS NULL OR status = ?4) ORDER BY id DESC LIMIT ?5",
-            (machine.id, value, before if before is not None else 1 << 62, request.status_filter, limit + 1),
-        )
+        statuses = (request.status_filter,) if request.status_filter is not None else STATUSES
+        walks: list[Iterable[tuple[Any, ...]]] = [
+            self._database.read(
+                f"SELECT id, name, version, alias FROM execution WHERE machine = ? AND {column} = ? "  # noqa: S608 - two names
+                "AND status = ? AND id < ? ORDER BY id DESC LIMIT ?",
+                (machine.id, value, status, before if before is not None else 1 << 62, limit + 1),
+            )
+            for status in statuses
+        ]
+        rows = list(islice(heapq.merge(*walks, key=lambda row: -row[0]), limit + 1))
         return t.ListExecutionsOutput(
             executions=[
                 self._qualified(self._item(machine, name), machine, version, alias)

@@ -38,6 +38,8 @@ CREATE TABLE IF NOT EXISTS execution (
     definition INTEGER NOT NULL, role_arn TEXT NOT NULL, start REAL NOT NULL, stop REAL, input TEXT NOT NULL, output TEXT,
     error TEXT, cause TEXT, trace TEXT, parent TEXT, version INTEGER, alias TEXT, UNIQUE (machine, name));
 CREATE INDEX IF NOT EXISTS execution_status ON execution (machine, status);
+CREATE INDEX IF NOT EXISTS execution_version ON execution (machine, version, status) WHERE version IS NOT NULL;
+CREATE INDEX IF NOT EXISTS execution_alias ON execution (machine, alias, status) WHERE alias IS NOT NULL;
 CREATE TABLE IF NOT EXISTS payload (
     id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, text TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS redrive (

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
-from embedded_world import ARN, PASS, WAIT, World
+from embedded_world import ARN, PASS, WAIT, World, running
 
+from workflow_manager.clock import VirtualClock
 from workflow_manager.engine import versions
 from workflow_manager.stepfunctions import errors
 from workflow_manager.stepfunctions import types as t
@@ -217,3 +219,35 @@ async def test_executions_of_what_is_not_there(any_world: World) -> None:
     for arn in (f"{ARN}:stateMachine:absent:1", f"{ARN}:stateMachine:absent:live"):
         with pytest.raises(errors.StateMachineDoesNotExist):
             await any_world.start(arn)
+
+
+async def test_the_executions_of_one_version_are_listed_in_pages_without_looking_at_any_other(
+    tmp_path: Path, clock: VirtualClock
+) -> None:
+    async with running(tmp_path / "e.db", clock) as world:
+        plain, first, second = await two(world)
+        live = await alias(world, "live", (second, 100))
+        for number in range(12):
+            await world.start((plain, first, live)[number % 3], f"e{number}")
+
+        asked: list[str] = []
+        world.database.reader.set_exec_trace(lambda _cursor, sql, _bindings: asked.append(sql) or True)
+        found: dict[str, list[str]] = {}
+        for arn in (first, second, live):
+            token = None
+            while True:
+                request = t.ListExecutionsInput(state_machine_arn=arn, max_results=3, next_token=token)
+                page = await world.engine.list_executions(request)
+                found.setdefault(arn, []).extend(item.name for item in page.executions)
+                if (token := page.next_token) is None:
+                    break
+        world.database.reader.set_exec_trace(None)
+        plans = [
+            detail
+            for sql in asked
+            for *_, detail in world.database.read(f"EXPLAIN QUERY PLAN {sql}", (None,) * sql.count("?"))
+        ]
+
+    assert found[first] == ["e10", "e7", "e4", "e1"]
+    assert found[second] == found[live] == ["e11", "e8", "e5", "e2"]
+    assert [plan for plan in plans if "SCAN" in plan or "TEMP" in plan] == []
