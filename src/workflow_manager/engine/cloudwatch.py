@@ -25,6 +25,8 @@ VALIDATION_STREAM = "log_stream_created_by_aws_to_validate_log_delivery_subscrip
 """Made in the log group of every new state machine that logs, as AWS does."""
 CAPACITY = 10_000
 """How many records may wait."""
+CAPACITY_CHARACTERS = 1 << 26
+"""How long their texts together may be: ten thousand of the greatest records were gigabytes."""
 MAX_EVENTS, MAX_BATCH_BYTES, EVENT_OVERHEAD = 10_000, 1_048_576, 26
 """Quotas of PutLogEvents."""
 MAX_EVENT_BYTES = 262_144 - EVENT_OVERHEAD
@@ -44,17 +46,28 @@ class _Entry(NamedTuple):
     timestamp: int
     text: str | None
 
+    @property
+    def characters(self) -> int:
+        return len(self.text) if self.text is not None else 0
+
 
 class CloudWatchLogs:
     """``client``: a boto3 client of CloudWatch Logs. Used on the event loop; ``close`` after the last put."""
 
     def __init__(
-        self, client: CloudWatchLogsClient, *, capacity: int = CAPACITY, retry_seconds: float = RETRY_SECONDS
+        self,
+        client: CloudWatchLogsClient,
+        *,
+        capacity: int = CAPACITY,
+        capacity_characters: int = CAPACITY_CHARACTERS,
+        retry_seconds: float = RETRY_SECONDS,
     ) -> None:
         self._client = client
         self._capacity = capacity
         self._retry_seconds = retry_seconds
+        self._capacity_characters = capacity_characters
         self._waiting: deque[_Entry] = deque()
+        self._characters = 0  # of those that wait
         self._dropped = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="cloudwatch-logs")
         self._delivering: asyncio.Task[None] | None = None
@@ -68,17 +81,19 @@ class CloudWatchLogs:
         self._add([_Entry(group, stream, int(made["event_timestamp"]), text_of(made)) for made in records])
 
     def _add(self, entries: list[_Entry]) -> None:
-        room = self._capacity - len(self._waiting)
-        self._waiting.extend(entries[:room])
-        self._drop(len(entries) - max(room, 0))
+        for taken, entry in enumerate(entries):
+            if len(self._waiting) >= self._capacity or self._characters + entry.characters > self._capacity_characters:
+                self._drop(len(entries) - taken)
+                break
+            self._waiting.append(entry)
+            self._characters += entry.characters
         if self._delivering is None or self._delivering.done():
             self._delivering = asyncio.get_running_loop().create_task(self._deliver())
 
     def _drop(self, count: int) -> None:
-        if count > 0:
-            if self._dropped == 0:
-                log.warning("execution logs are dropped: CloudWatch Logs does not keep up", waiting=len(self._waiting))
-            self._dropped += count
+        if self._dropped == 0:
+            log.warning("execution logs are dropped: CloudWatch Logs does not keep up", waiting=len(self._waiting))
+        self._dropped += count
 
     async def _deliver(self) -> None:
         loop = asyncio.get_running_loop()
@@ -94,7 +109,7 @@ class CloudWatchLogs:
                         break
                     await asyncio.sleep(self._retry_seconds)
             for _ in batch:
-                self._waiting.popleft()
+                self._characters -= self._waiting.popleft().characters
         if self._dropped:
             log.warning("execution logs were dropped", records=self._dropped)
             self._dropped = 0

@@ -230,3 +230,18 @@ async def test_what_waits_is_bounded() -> None:
     await logs.close()
 
     assert [line.get("records") for line in told if "were dropped" in line["event"]] == [3]
+
+
+async def test_what_waits_is_bounded_in_length_too() -> None:
+    logs = CloudWatchLogs(Stub(), capacity_characters=1_000)  # type: ignore[arg-type]
+    large = record(event("A"), execution(), data=True) | {"details": {"cause": "x" * 400}}
+    with capture_logs() as told:
+        for _ in range(5):
+            logs.put(GROUP, MACHINE, [large])
+        assert len(logs._waiting) == 1
+        await delivered(logs)
+        logs.put(GROUP, MACHINE, [large])
+        await delivered(logs)
+    await logs.close()
+
+    assert [line.get("records") for line in told if "were dropped" in line["event"]] == [4]
