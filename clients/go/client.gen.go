@@ -480,6 +480,12 @@ type GetWorkflowsParams struct {
 	PageToken *string `form:"pageToken,omitempty" json:"pageToken,omitempty"`
 }
 
+// StartWorkflowParams defines parameters for StartWorkflow.
+type StartWorkflowParams struct {
+	// IdempotencyKey Of one key there is one workflow: a request that is repeated is answered with that workflow as it is then.
+	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
+}
+
 // GetWorkflowByIDParams defines parameters for GetWorkflowByID.
 type GetWorkflowByIDParams struct {
 	// FetchHistory Rebuild the jobs from the execution's history first.
@@ -719,19 +725,29 @@ type ClientInterface interface {
 	//
 	// Its tags are the definition's default tags and those given, which go before. An absent version is version 0.
 	//
+	// With an `Idempotency-Key` the request can be repeated, on any server, for as long as the workflow is kept: it starts one
+	// workflow, and once it has, answers it as it is then. The same key with other content is refused with the code
+	// `IdempotencyKeyReused`; a negative version is the latest as of the first request. A request that was refused, or that nobody
+	// could say the outcome of, is repeated with the same key.
+	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /workflows (the `StartWorkflow` operationId).
-	StartWorkflowWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	StartWorkflowWithBody(ctx context.Context, params *StartWorkflowParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// StartWorkflow Start a workflow
 	//
 	// Its tags are the definition's default tags and those given, which go before. An absent version is version 0.
 	//
+	// With an `Idempotency-Key` the request can be repeated, on any server, for as long as the workflow is kept: it starts one
+	// workflow, and once it has, answers it as it is then. The same key with other content is refused with the code
+	// `IdempotencyKeyReused`; a negative version is the latest as of the first request. A request that was refused, or that nobody
+	// could say the outcome of, is repeated with the same key.
+	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /workflows (the `StartWorkflow` operationId).
-	StartWorkflow(ctx context.Context, body StartWorkflowJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	StartWorkflow(ctx context.Context, params *StartWorkflowParams, body StartWorkflowJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CancelWorkflowWithBody Cancel a workflow
 	//
@@ -1072,11 +1088,16 @@ func (c *Client) GetWorkflows(ctx context.Context, params *GetWorkflowsParams, r
 //
 // Its tags are the definition's default tags and those given, which go before. An absent version is version 0.
 //
+// With an `Idempotency-Key` the request can be repeated, on any server, for as long as the workflow is kept: it starts one
+// workflow, and once it has, answers it as it is then. The same key with other content is refused with the code
+// `IdempotencyKeyReused`; a negative version is the latest as of the first request. A request that was refused, or that nobody
+// could say the outcome of, is repeated with the same key.
+//
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /workflows (the `StartWorkflow` operationId).
-func (c *Client) StartWorkflowWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewStartWorkflowRequestWithBody(c.Server, contentType, body)
+func (c *Client) StartWorkflowWithBody(ctx context.Context, params *StartWorkflowParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStartWorkflowRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1091,11 +1112,16 @@ func (c *Client) StartWorkflowWithBody(ctx context.Context, contentType string, 
 //
 // Its tags are the definition's default tags and those given, which go before. An absent version is version 0.
 //
+// With an `Idempotency-Key` the request can be repeated, on any server, for as long as the workflow is kept: it starts one
+// workflow, and once it has, answers it as it is then. The same key with other content is refused with the code
+// `IdempotencyKeyReused`; a negative version is the latest as of the first request. A request that was refused, or that nobody
+// could say the outcome of, is repeated with the same key.
+//
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /workflows (the `StartWorkflow` operationId).
-func (c *Client) StartWorkflow(ctx context.Context, body StartWorkflowJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewStartWorkflowRequest(c.Server, body)
+func (c *Client) StartWorkflow(ctx context.Context, params *StartWorkflowParams, body StartWorkflowJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStartWorkflowRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1844,18 +1870,18 @@ func NewGetWorkflowsRequest(server string, params *GetWorkflowsParams) (*http.Re
 }
 
 // NewStartWorkflowRequest calls the generic StartWorkflow builder with application/json body
-func NewStartWorkflowRequest(server string, body StartWorkflowJSONRequestBody) (*http.Request, error) {
+func NewStartWorkflowRequest(server string, params *StartWorkflowParams, body StartWorkflowJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewStartWorkflowRequestWithBody(server, "application/json", bodyReader)
+	return NewStartWorkflowRequestWithBody(server, params, "application/json", bodyReader)
 }
 
 // NewStartWorkflowRequestWithBody constructs an http.Request for the StartWorkflow method, with any body, and a specified content type
-func NewStartWorkflowRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewStartWorkflowRequestWithBody(server string, params *StartWorkflowParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -1879,6 +1905,21 @@ func NewStartWorkflowRequestWithBody(server string, contentType string, body io.
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -2344,19 +2385,29 @@ type ClientWithResponsesInterface interface {
 	//
 	// Its tags are the definition's default tags and those given, which go before. An absent version is version 0.
 	//
+	// With an `Idempotency-Key` the request can be repeated, on any server, for as long as the workflow is kept: it starts one
+	// workflow, and once it has, answers it as it is then. The same key with other content is refused with the code
+	// `IdempotencyKeyReused`; a negative version is the latest as of the first request. A request that was refused, or that nobody
+	// could say the outcome of, is repeated with the same key.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /workflows (the `StartWorkflow` operationId).
-	StartWorkflowWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*StartWorkflowResponse, error)
+	StartWorkflowWithBodyWithResponse(ctx context.Context, params *StartWorkflowParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*StartWorkflowResponse, error)
 
 	// StartWorkflowWithResponse Start a workflow
 	//
 	// Its tags are the definition's default tags and those given, which go before. An absent version is version 0.
 	//
+	// With an `Idempotency-Key` the request can be repeated, on any server, for as long as the workflow is kept: it starts one
+	// workflow, and once it has, answers it as it is then. The same key with other content is refused with the code
+	// `IdempotencyKeyReused`; a negative version is the latest as of the first request. A request that was refused, or that nobody
+	// could say the outcome of, is repeated with the same key.
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /workflows (the `StartWorkflow` operationId).
-	StartWorkflowWithResponse(ctx context.Context, body StartWorkflowJSONRequestBody, reqEditors ...RequestEditorFn) (*StartWorkflowResponse, error)
+	StartWorkflowWithResponse(ctx context.Context, params *StartWorkflowParams, body StartWorkflowJSONRequestBody, reqEditors ...RequestEditorFn) (*StartWorkflowResponse, error)
 
 	// CancelWorkflowWithBodyWithResponse Cancel a workflow
 	//
@@ -4450,11 +4501,16 @@ func (c *ClientWithResponses) GetWorkflowsWithResponse(ctx context.Context, para
 //
 // Its tags are the definition's default tags and those given, which go before. An absent version is version 0.
 //
+// With an `Idempotency-Key` the request can be repeated, on any server, for as long as the workflow is kept: it starts one
+// workflow, and once it has, answers it as it is then. The same key with other content is refused with the code
+// `IdempotencyKeyReused`; a negative version is the latest as of the first request. A request that was refused, or that nobody
+// could say the outcome of, is repeated with the same key.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /workflows (the `StartWorkflow` operationId).
-func (c *ClientWithResponses) StartWorkflowWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*StartWorkflowResponse, error) {
-	rsp, err := c.StartWorkflowWithBody(ctx, contentType, body, reqEditors...)
+func (c *ClientWithResponses) StartWorkflowWithBodyWithResponse(ctx context.Context, params *StartWorkflowParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*StartWorkflowResponse, error) {
+	rsp, err := c.StartWorkflowWithBody(ctx, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -4465,11 +4521,16 @@ func (c *ClientWithResponses) StartWorkflowWithBodyWithResponse(ctx context.Cont
 //
 // Its tags are the definition's default tags and those given, which go before. An absent version is version 0.
 //
+// With an `Idempotency-Key` the request can be repeated, on any server, for as long as the workflow is kept: it starts one
+// workflow, and once it has, answers it as it is then. The same key with other content is refused with the code
+// `IdempotencyKeyReused`; a negative version is the latest as of the first request. A request that was refused, or that nobody
+// could say the outcome of, is repeated with the same key.
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /workflows (the `StartWorkflow` operationId).
-func (c *ClientWithResponses) StartWorkflowWithResponse(ctx context.Context, body StartWorkflowJSONRequestBody, reqEditors ...RequestEditorFn) (*StartWorkflowResponse, error) {
-	rsp, err := c.StartWorkflow(ctx, body, reqEditors...)
+func (c *ClientWithResponses) StartWorkflowWithResponse(ctx context.Context, params *StartWorkflowParams, body StartWorkflowJSONRequestBody, reqEditors ...RequestEditorFn) (*StartWorkflowResponse, error) {
+	rsp, err := c.StartWorkflow(ctx, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}

@@ -227,6 +227,14 @@ def test_an_input_may_come_from_a_file_or_standard_input(wfm: Cli) -> None:
     assert wfm.lines("submit", "greet", "-", "-n", "n", stdin='{"from": 1}')[0]["input"] == '{"from": 1}'
 
 
+def test_a_key_is_submitted_once(wfm: Cli) -> None:
+    keyed = ("submit", "greet", "-n", "n", "--idempotency-key", "once")
+
+    assert submitted(wfm, *keyed[1:]) == submitted(wfm, *keyed[1:])
+    wfm(*keyed, "--queue", "other", code=1)
+    assert "differs in /queue" in wfm.error
+
+
 def test_the_life_of_a_workflow_that_does_not_succeed(wfm: Cli) -> None:
     failed = submitted(wfm, "fails", "-n", "n")
     wfm("workflow", failed, "--follow", code=1)

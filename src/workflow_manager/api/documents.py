@@ -197,6 +197,17 @@ class Error(Struct, rename="camel", omit_defaults=True, kw_only=True):
     diagnostics: Annotated[list[Diagnostic], Meta(description="Every fault of a refused definition.")] = field(
         default_factory=list
     )
+    fields: Annotated[
+        list[str],
+        Meta(description="Of `IdempotencyKeyReused`: where the content differs, as JSON pointers.", examples=[["/input"]]),
+    ] = field(default_factory=list)
+    workflow_id: Annotated[
+        str,
+        Meta(
+            description="Of `IdempotencyKeyReused`: whose key it is.",
+            examples=["0b3a8a2e-8f0c-4f0e-9a51-3a3d0c0c5a2b"],
+        ),
+    ] = field(default="", name="workflowID")
     request_id: Annotated[
         str, Meta(description="Of an unexpected error: what to look for in the log.", examples=["6f1d0c7be0a84d52"])
     ] = ""

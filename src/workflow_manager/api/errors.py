@@ -16,6 +16,7 @@ STATUS: dict[type[errors.WfmError], int] = {
     errors.InvalidPageToken: 400,
     errors.InvalidWorkflowDefinition: 400,
     errors.WorkflowDefinitionAlreadyExists: 400,  # clients of the contract do not know 409 here
+    errors.IdempotencyKeyReused: 400,  # nor 422
     errors.WorkflowDefinitionNotFound: 404,
     errors.WorkflowNotFound: 404,
     errors.WorkflowAlreadyExists: 500,  # ids are made here: no client can cause or mend it

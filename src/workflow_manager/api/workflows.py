@@ -12,6 +12,7 @@ from workflow_manager.api.parameters import DEFAULT_LIMIT, MAX_LIMIT, Parameter
 from workflow_manager.api.replies import Reply
 from workflow_manager.api.requests import CancelReason, Request, StartWorkflowRequest, WorkflowDefinitionOverrides
 from workflow_manager.manager import WorkflowManager
+from workflow_manager.manager.once import KEY_LENGTH
 from workflow_manager.model import NewWorkflow, Resumption, WorkflowQuery, WorkflowStatus
 from workflow_manager.model.errors import InvalidRequest
 
@@ -57,6 +58,15 @@ WORKFLOW_ID = Parameter(
     schema={"type": "string", "minLength": 1},
     description="Id of the workflow.",
     example="0b3a8a2e-8f0c-4f0e-9a51-3a3d0c0c5a2b",
+)
+IDEMPOTENCY_KEY: Parameter[str | None] = Parameter(
+    name="Idempotency-Key",
+    where="header",
+    parse=parameters.text,
+    default=None,
+    schema={"type": "string", "minLength": 1, "maxLength": KEY_LENGTH, "pattern": "^[!-~]+$"},
+    description="Of one key there is one workflow: a request that is repeated is answered with that workflow as it is then.",
+    example="order-7",
 )
 FETCH_HISTORY = Parameter(
     name="fetchHistory",
@@ -199,6 +209,11 @@ async def start_workflow(manager: WorkflowManager, request: Request) -> Reply:
     """Start a workflow.
 
     Its tags are the definition's default tags and those given, which go before. An absent version is version 0.
+
+    With an `Idempotency-Key` the request can be repeated, on any server, for as long as the workflow is kept: it starts one
+    workflow, and once it has, answers it as it is then. The same key with other content is refused with the code
+    `IdempotencyKeyReused`; a negative version is the latest as of the first request. A request that was refused, or that nobody
+    could say the outcome of, is repeated with the same key.
     """
     body = request.decode(StartWorkflowRequest)
     if not body.workflow_definition.name:
@@ -211,7 +226,8 @@ async def start_workflow(manager: WorkflowManager, request: Request) -> Reply:
             namespace=body.namespace,
             queue=body.queue or "default",
             tags=body.tags,
-        )
+        ),
+        idempotency_key=IDEMPOTENCY_KEY.read(request),
     )
     return Reply(200, documents.encode(documents.workflow(started)))
 
@@ -319,9 +335,12 @@ OPERATIONS = (
         path="/workflows",
         tag="workflows",
         handler=start_workflow,
+        parameters=(IDEMPOTENCY_KEY,),
         body=StartWorkflowRequest,
         body_example=EXAMPLE_REQUEST,
-        answer=Answer(status=200, description="The new workflow.", kind=documents.Workflow, example=EXAMPLE),
+        answer=Answer(
+            status=200, description="The new workflow, or the key's.", kind=documents.Workflow, example=EXAMPLE
+        ),
         errors=(404,),
     ),
     Operation(

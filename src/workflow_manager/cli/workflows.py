@@ -56,6 +56,15 @@ def submit(
     namespace: Namespace = None,
     queue: Annotated[str, typer.Option("--queue", "-q", help="Queue it waits in.")] = "default",
     tag: Tags = None,
+    idempotency_key: Annotated[
+        str | None,
+        typer.Option(
+            "--idempotency-key",
+            metavar="KEY",
+            help="Of one key there is one workflow, however often it is submitted.",
+            show_default=False,
+        ),
+    ] = None,
     follow: Follow = False,
     server: Server = None,
     json: Json = False,
@@ -77,7 +86,8 @@ def submit(
                 namespace=at.namespace if namespace is None else namespace,
                 queue=queue,
                 tags=tags,
-            )
+            ),
+            idempotency_key=idempotency_key,
         )
         if follow:
             from workflow_manager.cli.follow import follow_workflow

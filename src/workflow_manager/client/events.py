@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import httpx
@@ -12,11 +11,15 @@ from msgspec import Struct
 
 from workflow_manager.client.errors import ApiError, UnexpectedAnswer
 from workflow_manager.client.transport import UNAVAILABLE, Transport
-from workflow_manager.model import WorkflowStatus
+from workflow_manager.model import Workflow, WorkflowStatus
 
 SILENCE_SECONDS = 45.0
 """The server sends a comment every 15 s; after three that did not come the connection counts as broken."""
 RECONNECT_SECONDS = 0.25
+SHORTEST_SECONDS = 0.05
+"""What a connection is given at least, however little time is left."""
+LATE_SECONDS = 0.5
+"""How much later than asked for it may be noticed that time is over; or by a tenth of what was left."""
 WORKFLOW = "workflow"
 """Name of an event whose data is the workflow without what can be large; it comes first and with every change of status."""
 HISTORY = "history"
@@ -31,68 +34,110 @@ class Event(Struct, frozen=True, kw_only=True):
     name: str
     data: dict[str, Any]
 
+    @property
+    def workflow(self) -> Workflow | None:
+        """Of a WORKFLOW event: the workflow, without what can be large. Raises UnexpectedAnswer."""
+        if self.name != WORKFLOW:
+            return None
+        try:
+            return msgspec.convert(self.data, Workflow)
+        except msgspec.ValidationError as error:
+            raise UnexpectedAnswer(f"the event stream holds something else than workflows ({error})") from None
 
-def parse(lines: Iterable[str]) -> Iterator[Event]:
-    """Events of a stream of lines (HTML standard, "Interpreting an event stream")."""
-    name, last_id = "", 0
-    data: list[str] = []
-    for line in lines:
+
+class Parser:
+    """Makes events of the lines of a stream (HTML standard, "Interpreting an event stream")."""
+
+    def __init__(self) -> None:
+        self._name, self._id = "", 0
+        self._data: list[str] = []
+
+    def event(self, line: str) -> Event | None:
+        """The event that a line completes, if it does. Raises UnexpectedAnswer."""
         if not line:
-            if data:
-                yield Event(id=last_id, name=name or "message", data=_object("\n".join(data)))
-            name, data = "", []
-            continue
+            data, name = self._data, self._name
+            self._name, self._data = "", []
+            return Event(id=self._id, name=name or "message", data=_object("\n".join(data))) if data else None
         field, _, value = line.partition(":")
         value = value.removeprefix(" ")
         match field:
             case "event":
-                name = value
+                self._name = value
             case "data":
-                data.append(value)
+                self._data.append(value)
             case "id" if value.isascii() and value.isdigit():
-                last_id = int(value)
+                self._id = int(value)
+        return None
 
 
-def follow(transport: Transport, path: str, last_event_id: int, patience_seconds: float) -> Iterator[Event]:
+async def follow(
+    transport: Transport,
+    path: str,
+    last_event_id: int,
+    patience_seconds: float,
+    *,
+    until: float | None = None,
+) -> AsyncGenerator[Event]:
     """Events after ``last_event_id`` until the workflow has ended, over as many connections as that takes.
 
-    Raises ServerUnreachable after ``patience_seconds`` without a connection, or at once when the first one fails.
+    Raises ServerUnreachable after ``patience_seconds`` without a connection, or at once when the first one fails;
+    TimeoutError when it has not ended ``until`` then, on the wire's clock.
     """
     broken_since: float | None = None
     connected = False
     while True:
+        left = _left(transport, until)
+        if left <= 0:
+            raise TimeoutError
+        silence = max(min(SILENCE_SECONDS, left), SHORTEST_SECONDS)
         try:
-            with transport.stream(
-                path, {"last-event-id": str(last_event_id)}, silence_seconds=SILENCE_SECONDS
-            ) as response:
+            async with transport.stream(path, {"last-event-id": str(last_event_id)}, silence_seconds=silence) as lines:
                 connected, final, broken_since = True, False, None
-                for event in parse(response.iter_lines()):
-                    last_event_id = max(last_event_id, event.id)
-                    if event.name == WORKFLOW:
-                        final = event.data.get("status") in FINAL
-                    yield event
-                if final:  # a server that stops ends its streams, too
-                    return
+                parser = Parser()
+                async for line in lines:
+                    if (event := parser.event(line)) is not None:
+                        last_event_id = max(last_event_id, event.id)
+                        if event.name == WORKFLOW:
+                            final = event.data.get("status") in FINAL
+                        yield event
+                    left = _left(transport, until)
+                    if not final and silence - left > max(LATE_SECONDS, left / 10):
+                        break  # else the next line would be waited for longer than there is time
+                else:
+                    if final:  # a server that stops ends its streams, too
+                        return
+                    await transport.wire.sleep(RECONNECT_SECONDS)
         except httpx.TransportError as error:
-            broken_since = broken_since or time.monotonic()
-            if not connected or time.monotonic() - broken_since > patience_seconds:
+            broken_since = broken_since or transport.wire.now()
+            if isinstance(error, httpx.ReadTimeout) and _left(transport, until) <= 0:
+                raise TimeoutError from None
+            if not connected or transport.wire.now() - broken_since > patience_seconds:
                 raise transport.unreachable(error) from None
+            await transport.wire.sleep(RECONNECT_SECONDS)
         except ApiError as error:
-            broken_since = broken_since or time.monotonic()
-            if error.status not in UNAVAILABLE or time.monotonic() - broken_since > patience_seconds:
+            broken_since = broken_since or transport.wire.now()
+            if error.status not in UNAVAILABLE or transport.wire.now() - broken_since > patience_seconds:
                 raise
-        time.sleep(RECONNECT_SECONDS)
+            await transport.wire.sleep(RECONNECT_SECONDS)
 
 
-def so_far(transport: Transport, path: str, last_event_id: int) -> Iterator[Event]:
+async def so_far(transport: Transport, path: str, last_event_id: int) -> AsyncGenerator[Event]:
     """Events after ``last_event_id`` up to now. Raises ServerUnreachable, ApiError."""
+    parser = Parser()
     try:
-        with transport.stream(
+        async with transport.stream(
             f"{path}?follow=false", {"last-event-id": str(last_event_id)}, silence_seconds=SILENCE_SECONDS
-        ) as response:
-            yield from parse(response.iter_lines())
+        ) as lines:
+            async for line in lines:
+                if (event := parser.event(line)) is not None:
+                    yield event
     except httpx.TransportError as error:
         raise transport.unreachable(error) from None
+
+
+def _left(transport: Transport, until: float | None) -> float:
+    """Seconds; endless without an end."""
+    return float("inf") if until is None else until - transport.wire.now()
 
 
 def _object(text: str) -> dict[str, Any]:

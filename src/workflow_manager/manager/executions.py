@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from typing import NamedTuple
 
 from workflow_manager.clock import Clock
 from workflow_manager.manager.consistency import Sleep, until_consistent
@@ -25,6 +26,13 @@ from workflow_manager.store import Store
 
 REMEMBERED = 10_000
 """How many started workflows' state machines are known without reading the workflow."""
+
+
+class Call(NamedTuple):
+    """What an execution is started with: the state machine's name, and the input as JSON."""
+
+    machine: str
+    input: str
 
 
 class Executions:
@@ -55,17 +63,34 @@ class Executions:
         it is found out like anything else about it (updates.py). Raises StartUnknown then, which is a BackendUnavailable;
         also raises InvalidRequest, InvalidWorkflowDefinition.
         """
+        call = await self.prepare(workflow)
+        await self._store.save_workflow(workflow)
+        try:
+            await self.begin(workflow, call)
+        except StartUnknown:
+            raise
+        except Exception:
+            await self._store.delete_workflow(workflow.id)
+            raise
+
+    async def prepare(self, workflow: Workflow) -> Call:
+        """Check its input, and find or make its state machine. Raises InvalidRequest, InvalidWorkflowDefinition."""
         text = execution_input(workflow.input, workflow.id)
         with translated():
             machine = await self._machines.name(workflow.workflow_definition, workflow.namespace)
-        await self._store.save_workflow(workflow)
+        return Call(machine, text)
+
+    async def begin(self, workflow: Workflow, call: Call) -> None:
+        """Start the execution of a workflow that is saved; one that has begun is left as it is.
+
+        Raises StartUnknown when no answer came; after any other error nothing was started by this.
+        """
         try:
-            await self._begin(workflow, machine, text)
+            await self._begin(workflow, call.machine, call.input)
         except Exception as error:
             if isinstance(error, errors.StepFunctionsError) and error.outcome_unknown:
                 raise StartUnknown(workflow.id, error.message) from error
             self._machine_arns.pop(workflow.id, None)
-            await self._store.delete_workflow(workflow.id)
             if isinstance(error, errors.StepFunctionsError):
                 raise translate(error) from error
             raise

@@ -20,9 +20,11 @@ from workflow_manager.manager.families import Families
 from workflow_manager.manager.following import follow
 from workflow_manager.manager.jobs import jobs
 from workflow_manager.manager.naming import ManagerSettings
+from workflow_manager.manager.once import Once
 from workflow_manager.manager.sweeping import Sweeper, SweepSettings
 from workflow_manager.manager.tags import checked
 from workflow_manager.manager.times import moment
+from workflow_manager.manager.turns import Turns
 from workflow_manager.manager.updates import Updates
 from workflow_manager.model import (
     NewWorkflow,
@@ -83,7 +85,9 @@ class WorkflowManager:
         self._definitions = Definitions(store, stepfunctions, settings, clock)
         self._executions = Executions(store, stepfunctions, settings, clock=clock, sleep=sleep, log_groups=log_groups)
         self._updates = Updates(store, self._executions, clock, keep_jobs=settings.keep_jobs)
-        self._families = Families(store, clock, sleep)
+        turns = Turns(store, clock, sleep)
+        self._families = Families(store, turns)
+        self._once = Once(store, self._executions, self._updates, turns, self._made_of)
         self._carried: set[asyncio.Task[Any]] = set()
         self._sweeper = Sweeper(store, self._updates, clock, sleep, settings=sweep, pushed=changes is not None)
         self._sweeping: asyncio.Task[None] | None = None
@@ -138,21 +142,16 @@ class WorkflowManager:
 
     # ------------------------------------------------------------------ workflows
 
-    async def start_workflow(self, new: NewWorkflow) -> Workflow:
+    async def start_workflow(self, new: NewWorkflow, *, idempotency_key: str | None = None) -> Workflow:
         """Start a version of a definition (a negative one: the latest) in a namespace.
 
-        Once begun it is carried through, even if the caller gives up waiting. Raises WorkflowDefinitionNotFound,
-        InvalidRequest, InvalidWorkflowDefinition.
+        Of an ``idempotency_key`` there is one workflow: asked for again, it is answered as it is now. Once begun it is carried
+        through, even if the caller gives up waiting. Raises WorkflowDefinitionNotFound, InvalidRequest,
+        InvalidWorkflowDefinition, and IdempotencyKeyReused if the key's workflow is another.
         """
-        tags = checked(new.tags, "tags")
-        definition = await self._definitions.find(new.definition_name, new.version)
-        workflow = self._new_workflow(
-            definition,
-            namespace=new.namespace,
-            queue=new.queue or "default",
-            input=new.input or "{}",
-            tags={**definition.default_tags, **tags},
-        )
+        if idempotency_key is not None:
+            return await self._carry_through(self._once.start(new, idempotency_key))
+        workflow = await self._made_of(new, str(uuid.uuid4()))
         await self._carry_through(self._executions.start(workflow))
         return structs.replace(workflow, jobs=[])
 
@@ -246,6 +245,19 @@ class WorkflowManager:
         """The stored workflow, brought up to date with its execution if it is unfinished. Raises WorkflowNotFound."""
         return await self._updates.refreshed(await self._store.workflow(workflow_id))
 
+    async def _made_of(self, new: NewWorkflow, workflow_id: str) -> Workflow:
+        """A workflow that is not saved yet. Raises WorkflowDefinitionNotFound, InvalidRequest."""
+        tags = checked(new.tags, "tags")
+        definition = await self._definitions.find(new.definition_name, new.version)
+        return self._new_workflow(
+            workflow_id,
+            definition,
+            namespace=new.namespace,
+            queue=new.queue or "default",
+            input=new.input or "{}",
+            tags={**definition.default_tags, **tags},
+        )
+
     async def _resume(self, workflow_id: str, how: Resumption) -> Workflow:
         async with self._families.only_one(workflow_id) as still_only_one:
             original = await self._current(workflow_id)
@@ -257,6 +269,7 @@ class WorkflowManager:
             start_at, input_ = await self._place_to_resume(original, how)
             resume.top_level_state(definition, start_at)
             workflow = self._new_workflow(
+                str(uuid.uuid4()),
                 resume.definition_from(definition, start_at),
                 namespace=original.namespace,
                 queue=original.queue,
@@ -335,6 +348,7 @@ class WorkflowManager:
 
     def _new_workflow(
         self,
+        workflow_id: str,
         definition: WorkflowDefinition,
         *,
         namespace: str,
@@ -345,7 +359,7 @@ class WorkflowManager:
     ) -> Workflow:
         now = self._now()
         return Workflow(
-            id=str(uuid.uuid4()),
+            id=workflow_id,
             created_at=now,
             last_updated=now,
             namespace=namespace,

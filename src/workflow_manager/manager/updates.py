@@ -73,7 +73,7 @@ class Updates:
                     return
                 # what was told stands if the execution is kept no longer; if it runs again, its next end is told, too
                 execution = await self._executions.describe(workflow) or told
-            change = workflow_change(execution, self._now())
+            change = workflow_change(execution, self.now())
             if change.status is WorkflowStatus.FAILED:
                 workflow = await self._store.workflow(told.name)
                 if not workflow.status.final:
@@ -93,7 +93,7 @@ class Updates:
         if workflow.status.final:
             return workflow
         execution = await self._executions.describe(workflow)
-        now = self._now()
+        now = self.now()
         if execution is None:
             if now - self._missing(workflow, now) < NEVER_BEGAN_AFTER:
                 return workflow
@@ -171,5 +171,5 @@ class Updates:
             self._missing_since.pop(next(iter(self._missing_since)))
         return self._missing_since.setdefault(workflow.id, now)
 
-    def _now(self) -> datetime:
+    def now(self) -> datetime:
         return moment(self._clock.now())

@@ -32,6 +32,20 @@ class InvalidWorkflowDefinition(InvalidRequest):
     code = "InvalidWorkflowDefinition"
 
 
+class IdempotencyKeyReused(InvalidRequest):
+    """A key was used before, for a workflow with other content; ``details`` name that workflow and what differs."""
+
+    code = "IdempotencyKeyReused"
+
+    def __init__(self, key: str, workflow_id: str, fields: list[str]) -> None:
+        super().__init__(
+            f"Idempotency-Key {key!r} was used for workflow {workflow_id}, which differs in {', '.join(fields)}; "
+            "send the same content as then, or another key for another workflow",
+            workflowID=workflow_id,
+            fields=fields,
+        )
+
+
 class WorkflowDefinitionAlreadyExists(WfmError):
     code = "WorkflowDefinitionAlreadyExists"
 

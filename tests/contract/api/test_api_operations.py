@@ -230,6 +230,53 @@ async def test_start_refused(client: httpx.AsyncClient, change: dict[str, Any], 
     assert error(answer)[: len(expected)] == expected
 
 
+async def test_an_idempotency_key_starts_one_workflow(client: httpx.AsyncClient, start: Start, ended: Ended) -> None:
+    await start(PASS)
+    body = {"workflowDefinition": {"name": "flow", "version": -1}, "namespace": "test", "input": '{"n": 1}'}
+    headers = {"Idempotency-Key": "order-7"}
+
+    first = await client.post("/workflows", json=body, headers=headers)
+    workflow = await ended(first.json()["id"])
+    again = await client.post("/workflows", json=body, headers=headers)
+    another = await client.post("/workflows", json=body, headers={"idempotency-key": "order-8"})
+
+    assert [each.status_code for each in (first, again, another)] == [200] * 3
+    assert (first.json()["status"], first.json()["jobs"]) == ("queued", [])
+    assert again.json() == workflow
+    assert another.json()["id"] != workflow["id"]
+
+
+async def test_an_idempotency_key_with_other_content(client: httpx.AsyncClient, start: Start) -> None:
+    await start(PASS)
+    body = {"workflowDefinition": {"name": "flow"}, "namespace": "test"}
+    headers = {"Idempotency-Key": "order-7"}
+    workflow = (await client.post("/workflows", json=body, headers=headers)).json()
+
+    answer = await client.post("/workflows", json={**body, "queue": "q", "input": '{"n": 1}'}, headers=headers)
+
+    status, code, message = error(answer)
+    assert (status, code) == (400, "IdempotencyKeyReused")
+    assert f"was used for workflow {workflow['id']}, which differs in /queue, /input" in message
+    assert (answer.json()["workflowID"], answer.json()["fields"]) == (workflow["id"], ["/queue", "/input"])
+
+
+@pytest.mark.parametrize(
+    "key", [b"", b"two words", b"\xc3\xa9", b"k" * 256], ids=["empty", "space", "no ASCII", "long"]
+)
+async def test_an_idempotency_key_that_is_none(client: httpx.AsyncClient, start: Start, key: bytes) -> None:
+    there = await start(PASS)
+
+    answer = await client.post(
+        "/workflows",
+        json={"workflowDefinition": {"name": "flow"}},
+        headers=[(b"idempotency-key", key), (b"content-type", b"application/json")],
+    )
+
+    assert error(answer)[:2] == (400, "InvalidRequest")
+    assert error(answer)[2].startswith("Idempotency-Key: ")
+    assert [each["id"] for each in (await client.get("/workflows")).json()] == [there["id"]]
+
+
 async def test_an_input_that_is_no_object_is_told_as_ever(client: httpx.AsyncClient, start: Start) -> None:
     await start(PASS)
 

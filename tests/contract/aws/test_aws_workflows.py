@@ -11,8 +11,8 @@ import pytest
 from conftest import SETTINGS, World
 from msgspec import structs
 
-from workflow_manager.manager.families import LEASE
 from workflow_manager.manager.times import moment
+from workflow_manager.manager.turns import LEASE
 from workflow_manager.manager.updates import NEVER_BEGAN
 from workflow_manager.model import NewWorkflow, NewWorkflowDefinition, Workflow, WorkflowStatus
 from workflow_manager.model.errors import ResumeNotAllowed

@@ -38,13 +38,15 @@ FAILING: dict[str, Any] = {"StartAt": "fail", "States": {"fail": {"Type": "Fail"
 class Unreliable:
     """A StepFunctions with some operations that fail: each error that is set is raised once, then things work again.
 
-    ``calls`` has the names of the operations that were called; what is in ``before`` is done before an operation.
+    ``calls`` has the names of the operations that were called; what is in ``before`` is done before an operation, and what is
+    in ``instead`` in its place.
     """
 
     def __init__(self, inner: StepFunctions) -> None:
-        self._inner = inner
+        self.inner = inner
         self.errors: dict[str, list[StepFunctionsError]] = {}
         self.before: dict[str, Callable[[], Awaitable[None]]] = {}
+        self.instead: dict[str, Callable[[Any], Awaitable[Any]]] = {}
         self.calls: list[str] = []
 
     def __getattr__(self, operation: str) -> Callable[[Any], Awaitable[Any]]:
@@ -54,7 +56,9 @@ class Unreliable:
                 await before()
             if errors := self.errors.get(operation):
                 raise errors.pop(0)
-            return await getattr(self._inner, operation)(request)
+            if instead := self.instead.get(operation):
+                return await instead(request)
+            return await getattr(self.inner, operation)(request)
 
         return call
 

@@ -41,7 +41,8 @@ func run(ctx context.Context, server string) error {
 		return err
 	}
 	for n := range 3 {
-		started, err := client.StartWorkflowWithResponse(ctx, wfm.StartWorkflowRequest{
+		once := &wfm.StartWorkflowParams{IdempotencyKey: wfm.Ptr(fmt.Sprintf("%s-%d", name, n))}
+		started, err := client.StartWorkflowWithResponse(ctx, once, wfm.StartWorkflowRequest{
 			WorkflowDefinition: wfm.WorkflowDefinitionRef{Name: &name, Version: wfm.Ptr[int64](-1)},
 			Input:              wfm.Ptr(fmt.Sprintf(`{"n": %d}`, n)),
 			Namespace:          wfm.Ptr("example"),

@@ -83,6 +83,11 @@ export const getWorkflows = <ThrowOnError extends boolean = false>(options?: Opt
  * Start a workflow
  *
  * Its tags are the definition's default tags and those given, which go before. An absent version is version 0.
+ *
+ * With an `Idempotency-Key` the request can be repeated, on any server, for as long as the workflow is kept: it starts one
+ * workflow, and once it has, answers it as it is then. The same key with other content is refused with the code
+ * `IdempotencyKeyReused`; a negative version is the latest as of the first request. A request that was refused, or that nobody
+ * could say the outcome of, is repeated with the same key.
  */
 export const startWorkflow = <ThrowOnError extends boolean = false>(options: Options<StartWorkflowData, ThrowOnError>) => (options.client ?? client).post<StartWorkflowResponses, StartWorkflowErrors, ThrowOnError>({
     url: '/workflows',

@@ -728,6 +728,12 @@ export type StartWorkflowData = {
      * A `StartWorkflowRequest`. Names of fields match in any case; unknown fields are ignored.
      */
     body: StartWorkflowRequest;
+    headers?: {
+        /**
+         * Of one key there is one workflow: a request that is repeated is answered with that workflow as it is then.
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/workflows';
@@ -760,7 +766,7 @@ export type StartWorkflowError = StartWorkflowErrors[keyof StartWorkflowErrors];
 
 export type StartWorkflowResponses = {
     /**
-     * The new workflow.
+     * The new workflow, or the key's.
      */
     200: Workflow;
 };
