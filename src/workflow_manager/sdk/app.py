@@ -71,7 +71,9 @@ class App:
         self.max_tasks = max_tasks
         self.grace_seconds = grace_seconds
         self._run_tasks = run_tasks
-        self._flags = {**settings, "backend": backend, "data": data, "environment": environment}
+        self._flags = {**settings, "backend": backend, "environment": environment}
+        if data is not None:
+            self._flags["data"] = str(data)
         self._functions: dict[str, TaskFunction] = {}
         self._elsewhere: set[str] = set()
         self._documents: dict[str, DefinitionDocument] = {}

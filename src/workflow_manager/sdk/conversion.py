@@ -6,6 +6,7 @@ never imported here: a function that takes a model has imported it.
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import sys
 from collections.abc import Callable
@@ -35,7 +36,7 @@ def converter(annotation: Any) -> Convert:
 
     def convert(value: Any) -> Any:
         try:
-            return msgspec.convert(value, annotation, dec_hook=_from_json, str_keys=True)
+            return _with_defaults(msgspec.convert(value, annotation, dec_hook=_from_json, str_keys=True))
         except msgspec.ValidationError as error:
             raise InvalidTaskInput(f"the input is no {_name(annotation)}: {error}") from None
 
@@ -63,6 +64,24 @@ def _to_json(value: Any) -> Any:
     if _is_model(type(value)):
         return value.model_dump(mode="json", by_alias=True)
     raise TypeError(f"there is no JSON for objects of type {type(value).__qualname__}")
+
+
+def _with_defaults(value: Any) -> Any:
+    """The value, its dataclasses with their defaults: msgspec leaves those to the class, and does not write them again."""
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict):
+            waiting += each.values()
+        elif isinstance(each, (list, tuple)):
+            waiting += each
+        elif isinstance(each, msgspec.Struct):
+            waiting += (getattr(each, name) for name in each.__struct_fields__)
+        elif dataclasses.is_dataclass(each) and hasattr(each, "__dict__"):
+            for field in dataclasses.fields(each):
+                each.__dict__.setdefault(field.name, getattr(each, field.name))
+            waiting += each.__dict__.values()
+    return value
 
 
 def _is_model(kind: Any) -> bool:

@@ -160,7 +160,10 @@ ID = "5f0c9f4e-0c53-4f5c-9d3c-0a5a5f0c9f4e"
     ("function", "value", "expected"),
     [
         pytest.param(
-            take_order, {"order": 7, "at": "2026-01-02T03:04:05Z"}, {"order": 7, "at": "2026-01-02T03:04:05Z"}, id="dataclass"
+            take_order,
+            {"order": 7, "at": "2026-01-02T03:04:05Z"},
+            {"order": 7, "at": "2026-01-02T03:04:05Z"},
+            id="dataclass",
         ),
         pytest.param(take_orders, [{"order": 7}], {"order": 7, "at": None}, id="list of dataclasses"),
         pytest.param(take_strict, {"order": 7}, {"order": 7}, id="Struct"),
