@@ -223,10 +223,14 @@ def test_a_killed_workers_tasks_are_done_by_another(sfn: Any, work: Start, tmp_p
 
 
 def test_a_process_is_killed_when_its_task_is_over(sfn: Any, work: Start, tmp_path: Path) -> None:
-    work("--grace", "0.2", "--task-timeout", "0.5")
-    failed = ended(sfn, run(sfn, "apart", {"what": "hang"}))
+    """It is told by its context first, and hangs on."""
+    worker = work("--grace", "0.2")
+    execution = run(sfn, "apart", {"what": "hang"})
+    wait_for(tmp_path / "begun")
+    worker.send_signal(signal.SIGTERM)
 
-    assert failed["error"] == "States.Timeout"
+    assert worker.wait(PATIENCE) == 0
+    assert ended(sfn, execution)["error"] == "sfncli.CommandTerminated"
     (pid,) = wait_for(tmp_path / "cancelled")
     until = time.monotonic() + PATIENCE
     while Path(f"/proc/{pid}").exists():

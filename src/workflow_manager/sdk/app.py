@@ -8,7 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
 from msgspec import structs
 
@@ -23,9 +23,11 @@ from workflow_manager.sdk.exits import close_at_exit
 from workflow_manager.sdk.functions import CONCURRENCY, RunIn, TaskFunction, task_function
 from workflow_manager.sdk.handle import WorkflowHandle
 from workflow_manager.sdk.logs import make_logger
-from workflow_manager.sdk.runtime import Runtime
 from workflow_manager.settings import Settings, SettingsError, load
 from workflow_manager.worker.payload import compact
+
+if TYPE_CHECKING:
+    from workflow_manager.sdk.runtime import Runtime
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -156,6 +158,8 @@ class App:
 
         Raises CannotOpen, DefinitionsRefused.
         """
+        from workflow_manager.sdk.runtime import Runtime  # a second's imports, which who only registers tasks can do without
+
         with self._lock:
             if self._runtime is None:
                 runtime = Runtime(self.settings(), list(self._documents.values()))

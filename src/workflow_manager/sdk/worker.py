@@ -12,7 +12,6 @@ from typing import Any
 
 from workflow_manager.sdk.app import App
 from workflow_manager.sdk.errors import CannotOpen, DefinitionsRefused
-from workflow_manager.sdk.runtime import Runtime
 from workflow_manager.sdk.work import FunctionTeam
 from workflow_manager.worker.health import CannotListen
 from workflow_manager.worker.limits import MAX_WORKER_NAME
@@ -112,6 +111,8 @@ def run_function_worker(app: App, settings: FunctionWorkerSettings) -> int:
 
 def run_app_worker(app: App) -> int:
     """What ``app.run_worker()`` does: on AWS tasks only, on the embedded backend its engine runs here as well."""
+    from workflow_manager.sdk.runtime import Runtime
+
     try:
         settings = app.settings()
         if settings.backend == "aws":
