@@ -146,24 +146,8 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
     async with AsyncExitStack() as stack:
         if traces is not None:
             stack.callback(traces.close)
-        database = None
-        if settings.store == "sqlite" or settings.backend == "embedded":
-            database = _open(_folder(settings, stack))
-            stack.push_async_callback(database.close)
-        session = new_session(settings) if aws is None else aws.session
-        if traces is not None:
-            traces.instrument(session)
-        store = await _store(settings, database, session)
-        stack.push_async_callback(store.close)
-        if aws is not None:
-            backend = _aws(settings, aws, metrics, stack)
-        else:
-            assert database is not None
-            backend = _embedded(settings, database, stack)
-        manager = _manager(settings, store, backend)
-        await manager.start()  # before the backend: what it tells when nobody listens is gone
-        stack.push_async_callback(manager.stop)
-        await backend.start()
+        running = await _parts(settings, aws, metrics, traces, stack)
+        manager, backend, session = running.manager, running.backend, running.session
 
         others = Passthrough(settings.aws_passthrough) if settings.aws_passthrough else None
         if others is not None:
@@ -195,7 +179,51 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
                 "choose another address with --host and --port"
             ) from None
         stack.push_async_callback(server.stop)
-        yield Service(server, manager, backend.stepfunctions, store, database)
+        yield Service(server, manager, backend.stepfunctions, running.store, running.database)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What runs behind a server, or within an application that needs none."""
+
+    manager: WorkflowManager
+    backend: Backend
+    store: Store
+    database: Database | None
+    session: boto3.Session
+
+
+@asynccontextmanager
+async def parts(settings: Settings) -> AsyncIterator[Parts]:
+    """Run everything that the settings describe but the server. Raises CannotServe, SettingsError."""
+    aws = configured(settings) if settings.backend == "aws" else None
+    async with AsyncExitStack() as stack:
+        yield await _parts(settings, aws, Metrics(), None, stack)
+
+
+async def _parts(
+    settings: Settings, aws: Aws | None, metrics: Metrics, traces: Tracing | None, stack: AsyncExitStack
+) -> Parts:
+    """Start the parts; the stack ends them."""
+    database = None
+    if settings.store == "sqlite" or settings.backend == "embedded":
+        database = _open(_folder(settings, stack))
+        stack.push_async_callback(database.close)
+    session = new_session(settings) if aws is None else aws.session
+    if traces is not None:
+        traces.instrument(session)
+    store = await _store(settings, database, session)
+    stack.push_async_callback(store.close)
+    if aws is not None:
+        backend = _aws(settings, aws, metrics, stack)
+    else:
+        assert database is not None
+        backend = _embedded(settings, database, stack)
+    manager = _manager(settings, store, backend)
+    await manager.start()  # before the backend: what it tells when nobody listens is gone
+    stack.push_async_callback(manager.stop)
+    await backend.start()
+    return Parts(manager, backend, store, database, session)
 
 
 def _manager(settings: Settings, store: Store, backend: Backend) -> WorkflowManager:

@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "client": {"model"},
     "diagrams": {"manager"},
     "worker": {"stepfunctions"},
+    "sdk": {"asl", "composition", "definition_files", "manager", "model", "settings", "stepfunctions", "worker"},
     "definition_files": {"model"},
     "settings": set(),
     "aws": {"settings"},

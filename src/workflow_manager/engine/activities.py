@@ -295,6 +295,18 @@ class Activities:
         """Nobody is told of it, so nothing is lost: at the next start the task is requeued."""
         future.add_done_callback(lambda done: done.cancelled() or done.exception())
 
+    def about(self, token: str) -> tuple[str, int] | None:
+        """The state that a task is of, and which attempt at it this is; None if it is waited for no longer."""
+        try:
+            execution, frame_id, event, _ = parse_task_token(token)
+            live = self._runner.live.get(execution)
+        except (InvalidToken, DatabaseUnavailable):
+            return None
+        frame = live.frames.get(frame_id) if live is not None else None
+        if frame is None or frame.task is None or frame.task.scheduled_event != event:
+            return None
+        return frame.state, frame.retry_count + 1
+
     # ------------------------------------------------------------------------------------------ answers
 
     async def succeed(self, request: t.SendTaskSuccessInput) -> t.SendTaskSuccessOutput:

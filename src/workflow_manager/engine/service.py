@@ -221,6 +221,10 @@ class EmbeddedStepFunctions:
         """The answer of a GetActivityTask could not be sent."""
         self._activities.undelivered(task_token)
 
+    def about(self, task_token: str) -> tuple[str, int] | None:
+        """The state that a task is of, and which attempt at it this is."""
+        return self._activities.about(task_token)
+
     # ------------------------------------------------------------------------------------------ the API
 
     @_answered

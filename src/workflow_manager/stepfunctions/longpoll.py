@@ -29,6 +29,14 @@ class Delivery(Protocol):
         """Nobody has received this token, nor will: the task may be given to another poller."""
 
 
+@runtime_checkable
+class Describes(Protocol):
+    """What an implementation may offer besides: GetActivityTask tells a worker neither the state nor the attempt."""
+
+    def about(self, task_token: str, /) -> tuple[str, int] | None:
+        """The state that the task is of, and which attempt at it this is (1 is the first); None if nobody waits for it."""
+
+
 async def answer_poll(
     call: Coroutine[Any, Any, GetActivityTaskOutput],
     disconnected: Coroutine[Any, Any, None],

@@ -14,16 +14,17 @@ import asyncio
 import itertools
 import os
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
+from urllib.parse import quote
 
 import msgspec
 import structlog
 
 from workflow_manager.stepfunctions import errors
 from workflow_manager.stepfunctions import types as t
-from workflow_manager.stepfunctions.longpoll import Delivery, Gone, answer_poll
+from workflow_manager.stepfunctions.longpoll import Delivery, Describes, Gone, answer_poll
 from workflow_manager.stepfunctions.patience import Patience
 from workflow_manager.stepfunctions.protocol import OPERATIONS, StepFunctions
 from workflow_manager.stepfunctions.validation import MAX_PAYLOAD, checks, diagnose, request_shape
@@ -39,6 +40,8 @@ MAX_BODY_BYTES = 8 << 20
 BODY_TIMEOUT_SECONDS = 30.0
 
 TARGET_PREFIX = "AWSStepFunctions."
+STATE_HEADER, ATTEMPT_HEADER = b"x-wfm-state", b"x-wfm-attempt"
+"""Of answers to GetActivityTask that bring a task: its state, in percent-encoded UTF-8, and the attempt, from 1 on."""
 
 SERVICE = "com.amazonaws.swf.service.v2.model#"
 COMMON = "com.amazon.coral.service#"
@@ -109,6 +112,7 @@ def create_wire(
         f"{TARGET_PREFIX}{name}".encode(): _operation(stepfunctions, name, max_payload) for name in OPERATIONS
     }
     delivery = stepfunctions if isinstance(stepfunctions, Delivery) else None
+    describes = stepfunctions if isinstance(stepfunctions, Describes) else None
     new_request_id, patience = _request_ids(), Patience(body_timeout)
 
     async def wire(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -126,7 +130,9 @@ def create_wire(
             if operation.polls:
 
                 async def answer(result: t.GetActivityTaskOutput) -> None:
-                    await _send(send, 200, encoder.encode(result), request_id)
+                    about = describes.about(result.task_token) if describes and result.task_token else None
+                    more = [] if about is None else _about(*about)
+                    await _send(send, 200, encoder.encode(result), request_id, more)
 
                 await answer_poll(operation.call(request), _disconnected(receive), answer, delivery)
                 return
@@ -215,11 +221,25 @@ async def _disconnected(receive: Receive) -> None:
         pass
 
 
-async def _send(send: Send, status: int, content: bytes, request_id: bytes, *, close: bool = False) -> None:
+def _about(state: str, attempt: int) -> list[tuple[bytes, bytes]]:
+    """Headers that tell our own workers what AWS tells none; every other client passes over them."""
+    return [(STATE_HEADER, quote(state, safe="").encode()), (ATTEMPT_HEADER, b"%d" % attempt)]
+
+
+async def _send(
+    send: Send,
+    status: int,
+    content: bytes,
+    request_id: bytes,
+    more: Iterable[tuple[bytes, bytes]] = (),
+    *,
+    close: bool = False,
+) -> None:
     headers = [
         (b"content-type", b"application/x-amz-json-1.0"),
         (b"content-length", b"%d" % len(content)),
         (b"x-amzn-requestid", request_id),
+        *more,
     ]
     if close:
         headers.append((b"connection", b"close"))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import resource
 import selectors
 import shutil
 import signal
@@ -31,7 +32,7 @@ from workflow_manager.worker.capture import LastLine, Tail
 from workflow_manager.worker.limits import MAX_CAUSE
 from workflow_manager.worker.outcome import MAX_OUTPUT_LINE, CommandEnd, ErrorName, Failure, Outcome, read_end
 from workflow_manager.worker.payload import compact
-from workflow_manager.worker.task import EXECUTION_NAME, Gone, Interruption, Signalled, Task
+from workflow_manager.worker.task import EXECUTION_NAME, Gone, Interruption, Signalled, Task, TimedOut
 
 STOPPING = frozenset({signal.SIGTERM, signal.SIGINT})
 """Signals that ask a command to finish; after them the grace period runs."""
@@ -55,7 +56,8 @@ class _Ended:
 class CommandRunner:
     """Runs ``command`` with the task's input as its last argument. ``run`` is what the loop calls, from several threads.
 
-    ``grace_seconds`` is what a command told to stop gets before SIGKILL; ``workdir`` where each task's WORK_DIR is made.
+    ``grace_seconds`` is what a command told to stop gets before SIGKILL; ``workdir`` where each task's WORK_DIR is made;
+    ``memory_mb`` the address space that each of a command's processes may have (Linux only).
     """
 
     command: tuple[str, ...]
@@ -64,6 +66,7 @@ class CommandRunner:
     stdout: Sink
     stderr: Sink
     log: FilteringBoundLogger
+    memory_mb: int | None = None
 
     def run(self, task: Task) -> Outcome:
         if task.fields is None:
@@ -88,6 +91,7 @@ class CommandRunner:
             return _not_started(self.command[0], error)
         except ValueError as error:  # a NUL in an argument or a variable
             return Failure(ErrorName.UNKNOWN, f"the command could not be started: {error}")
+        self._limit(process)
         last_line, tail = LastLine(MAX_OUTPUT_LINE), Tail(MAX_CAUSE * BYTES_PER_CHARACTER)
         mailbox: SimpleQueue[_Ended | Interruption] = SimpleQueue()
 
@@ -104,11 +108,12 @@ class CommandRunner:
         outputs = {process.stdout: read_stdout, process.stderr: read_stderr}
         threading.Thread(target=_pump, args=(process, outputs, mailbox), name="pump", daemon=True).start()
         task.subscribe(mailbox.put)
-        returncode, stopped = self._wait(process, mailbox)
+        returncode, stopped, too_long = self._wait(process, mailbox)
         last_line.finish()
         end = CommandEnd(
             returncode=returncode,
             stopped=stopped,
+            timeout_seconds=too_long,
             output=last_line.text,
             output_too_long=last_line.too_long,
             errors=tail.text,
@@ -126,11 +131,26 @@ class CommandRunner:
             start_new_session=True,  # a group of its own, which a signal can be sent to; no Ctrl-C behind our back
         )
 
+    def _limit(self, process: subprocess.Popen[bytes]) -> None:
+        """Set the limit on the process that has just begun, and so on all that it starts.
+
+        Not between fork and exec, where Python code is not safe beside threads: what a program has allocated within its
+        first moment stays, and the limit holds from then on.
+        """
+        if self.memory_mb is not None:
+            size = self.memory_mb << 20
+            with contextlib.suppress(ProcessLookupError):  # it has ended already
+                resource.prlimit(process.pid, resource.RLIMIT_AS, (size, size))
+
     def _wait(
         self, process: subprocess.Popen[bytes], mailbox: SimpleQueue[_Ended | Interruption]
-    ) -> tuple[int | None, bool]:
-        """Answer the exit status (None if the command outlived its SIGKILL), and whether it had been told to stop."""
+    ) -> tuple[int | None, bool, float | None]:
+        """Answer how the command ended: its exit status, whether it had been told to stop, and its time limit if that is why.
+
+        The status is None if the command outlived its SIGKILL.
+        """
         deadline: float | None = None
+        too_long: float | None = None
         killed = False
 
         def kill() -> None:
@@ -142,13 +162,15 @@ class CommandRunner:
             match _receive(mailbox, deadline):
                 case None if killed:
                     self.log.error("the killed command's output is still open after all; leaving it")
-                    return None, True
+                    return None, True, too_long
                 case None:
                     self.log.warning("the command did not finish in its grace period", seconds=self.grace_seconds)
                     kill()
                 case _Ended(returncode):
-                    return returncode, deadline is not None
-                case Gone():
+                    return returncode, deadline is not None, too_long
+                case Gone() | TimedOut() as why:
+                    if isinstance(why, TimedOut) and deadline is None:
+                        too_long = why.seconds
                     _signal_group(process, signal.SIGTERM)
                     deadline = deadline or time.monotonic() + self.grace_seconds
                 case Signalled(signal.SIGINT) if deadline is not None and not killed:

@@ -25,6 +25,7 @@ class ErrorName(StrEnum):
     TASK_INPUT_NOT_JSON = "sfncli.TaskInputNotJSON"
     TASK_OUTPUT_NOT_JSON = "sfncli.TaskOutputNotJSON"
     UNKNOWN = "sfncli.Unknown"
+    TIMED_OUT = "States.Timeout"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,8 @@ class CommandEnd:
 
     ``returncode`` is that of subprocess, negative for a signal, None when the command outlived its SIGKILL;
     ``stopped`` says whether it had been told to stop; ``output`` is the last line of stdout that is not blank,
-    ``errors`` the end of stderr, both without the blanks around them.
+    ``errors`` the end of stderr, both without the blanks around them. ``timeout_seconds`` is the task's time limit, if it was
+    told to stop because of that.
     """
 
     returncode: int | None
@@ -59,6 +61,7 @@ class CommandEnd:
     output: str
     output_too_long: bool
     errors: str
+    timeout_seconds: float | None = None
 
 
 def read_end(end: CommandEnd, fields: dict[str, Any]) -> Outcome:
@@ -72,6 +75,8 @@ def read_end(end: CommandEnd, fields: dict[str, Any]) -> Outcome:
     own = _own_failure(end)
     if own is not None:
         return own
+    if end.timeout_seconds is not None:
+        return Failure(ErrorName.TIMED_OUT, f"the command took longer than its {end.timeout_seconds:g} seconds")
     if end.returncode is None:
         return Failure(ErrorName.COMMAND_TERMINATED, end.errors or "the command did not end when it was killed")
     how = _how(end.returncode)

@@ -16,10 +16,13 @@ import structlog
 from structlog.typing import FilteringBoundLogger, Processor
 
 from workflow_manager.worker.command import CommandRunner
+from workflow_manager.worker.health import CannotListen, health_port
 from workflow_manager.worker.limits import MAX_WORKER_NAME
 from workflow_manager.worker.loop import STOPPING, LoopSettings, Worker
+from workflow_manager.worker.metrics import WorkerMetrics
 from workflow_manager.worker.service import Refused
 from workflow_manager.worker.settings import WorkerSettings
+from workflow_manager.worker.team import Team
 
 PASSED_ON = (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 """Signals that the commands get and the worker itself does not mind."""
@@ -60,24 +63,42 @@ def run_worker(settings: WorkerSettings) -> int:
         command=settings.command,
         grace_seconds=settings.grace_seconds,
         workdir=settings.workdir,
+        memory_mb=settings.memory_mb,
         stdout=writer_to(STDOUT),
         stderr=writer_to(STDERR),
         log=log,
     )
     loop_settings = LoopSettings(
+        activity=settings.activity_name,
+        timeout_seconds=settings.timeout_seconds,
         concurrency=settings.concurrency,
         heartbeat_seconds=settings.heartbeat_seconds,
         report_seconds=settings.report_seconds,
     )
-    worker = Worker(service, runner.run, loop_settings, log=log)
+    metrics = WorkerMetrics()
+    worker = Worker(service, runner.run, loop_settings, log=log, observer=metrics)
     try:
-        return 0 if _run_with_signals(worker) else 1
-    except Refused as error:
+        with listening(settings.health_host, settings.health_port, metrics, log):
+            return 0 if run_with_signals(worker) else 1
+    except (Refused, CannotListen) as error:
         return _cannot_begin(settings, error)
 
 
-def _run_with_signals(worker: Worker) -> bool:
-    """Run the worker in a thread, while this one, the main one, hands it the signals.
+@contextlib.contextmanager
+def listening(host: str, port: int | None, metrics: WorkerMetrics, log: FilteringBoundLogger) -> Iterator[None]:
+    """Answer on the health port, if there is one. Raises CannotListen."""
+    if port is None:
+        yield
+        return
+    with health_port(host, port, metrics) as number:
+        log.info("health port open", host=host, port=number)
+        yield
+
+
+def run_with_signals(worker: Worker | Team) -> bool:
+    """Work until a signal stops it; answer whether no result was lost. Raises what ``run_until_stopped`` does.
+
+    Must be called in the main thread. The worker runs in another one, while this one, the main one, hands it the signals.
 
     Signals arrive as bytes in a socket, their numbers, which the interpreter's C handler writes in whichever thread the
     kernel has chosen. A Python handler would not do: it runs in the main thread only once that wakes, and a signal that
@@ -181,6 +202,6 @@ def default_worker_name() -> str:
     return host[: MAX_WORKER_NAME - len(process)] + process
 
 
-def _cannot_begin(settings: WorkerSettings, error: Refused) -> int:
+def _cannot_begin(settings: WorkerSettings, error: Refused | CannotListen) -> int:
     sys.stderr.write(f"wfm worker: cannot serve the activity {settings.activity_name}: {error}\n")
     return 1

@@ -6,7 +6,7 @@ import ipaddress
 import os
 import threading
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import boto3
 import botocore.session
@@ -80,7 +80,18 @@ class SfnActivity:
                 self._polling -= 1
                 self._polling_changed.notify_all()
         token = answer.get("taskToken")
-        return Task(token, answer.get("input", "")) if token else None
+        headers = answer["ResponseMetadata"].get("HTTPHeaders", {})
+        attempt = headers.get("x-wfm-attempt", "")
+        return (
+            Task(
+                token,
+                answer.get("input", ""),
+                state=unquote(headers.get("x-wfm-state", "")) or None,
+                attempt=int(attempt) if attempt.isdecimal() else None,
+            )
+            if token
+            else None
+        )
 
     def close_polls(self) -> None:
         self._connections.hang_up()
@@ -108,7 +119,13 @@ class SfnActivity:
 
 
 def connect(
-    *, activity_name: str, worker_name: str, endpoint_url: str | None, region: str | None, concurrency: int
+    *,
+    activity_name: str,
+    worker_name: str,
+    endpoint_url: str | None,
+    region: str | None,
+    concurrency: int,
+    profile: str | None = None,
 ) -> SfnActivity:
     """Make the service. Nothing is sent yet. Raises Refused when the configuration cannot work, saying what to do.
 
@@ -118,7 +135,7 @@ def connect(
     endpoint = endpoint_url or os.environ.get("AWS_ENDPOINT_URL_SFN") or os.environ.get("AWS_ENDPOINT_URL")
     local = endpoint is not None and is_loopback(endpoint)
     try:
-        core = botocore.session.get_session()
+        core = botocore.session.Session(profile=profile)
         if local:
             core.get_component("credential_provider").remove("iam-role")
             if core.get_credentials() is None:

@@ -11,6 +11,9 @@ from workflow_manager.worker.payload import NotAnObject, parse_object
 
 EXECUTION_NAME = "_EXECUTION_NAME"
 """The field of a task's input in which workflow-manager passes the workflow's id."""
+STATE_NAME = "_STATE_NAME"
+RETRY_COUNT = "_RETRY_COUNT"
+"""Fields in which a definition may pass ``$$.State.Name`` and ``$$.State.RetryCount``, which AWS tells no worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +28,26 @@ class Signalled:
     number: int
 
 
-Interruption = Gone | Signalled
+@dataclass(frozen=True, slots=True)
+class TimedOut:
+    """The task has had the time that this worker gives it, in seconds."""
+
+    seconds: float
+
+
+Interruption = Gone | Signalled | TimedOut
 
 
 class Task:
     """One task: its token, its input, and the interruptions that reach it from the worker's other threads.
 
     ``fields`` is the input as a JSON object, or None when it is something else; ``not_an_object`` then says what.
-    ``execution_name`` is there when the input holds ``_EXECUTION_NAME`` as a string.
+    ``execution_name`` is there when the input holds ``_EXECUTION_NAME`` as a string. ``state`` and ``attempt`` (1 is the first)
+    are None where neither the endpoint nor the input tells. ``left_behind`` is a thread that still works on the task although
+    its outcome is known: it could not be made to stop.
     """
 
-    def __init__(self, token: str, text: str) -> None:
+    def __init__(self, token: str, text: str, *, state: str | None = None, attempt: int | None = None) -> None:
         self.token = token
         self.input = text
         self.not_an_object = ""
@@ -46,6 +58,9 @@ class Task:
             self.not_an_object = str(error)
         name = (self.fields or {}).get(EXECUTION_NAME)
         self.execution_name: str | None = name if isinstance(name, str) else None
+        self.state = state or _text((self.fields or {}).get(STATE_NAME))
+        self.attempt = attempt or _attempt((self.fields or {}).get(RETRY_COUNT))
+        self.left_behind: threading.Thread | None = None
         self._lock = threading.Lock()
         self._interruptions: list[Interruption] = []
         self._listeners: list[Callable[[Interruption], None]] = []
@@ -72,3 +87,12 @@ class Task:
 
     def wait_until_gone(self, seconds: float) -> bool:
         return self._gone.wait(seconds)
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _attempt(retry_count: object) -> int | None:
+    whole = isinstance(retry_count, int) and not isinstance(retry_count, bool)
+    return retry_count + 1 if whole and retry_count >= 0 else None  # type: ignore[operator]  # whole says so

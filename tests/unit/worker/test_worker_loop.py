@@ -375,12 +375,11 @@ class TestStopping:
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
     def test_an_idle_worker_stops_at_once(self, activity: FakeActivity, start: Start, number: int) -> None:
         loop = start(echo, concurrency=3)
-        for _ in range(3):
-            assert activity.idle.acquire(timeout=PATIENCE)
+        assert activity.idle.acquire(timeout=PATIENCE)
 
         assert loop.stop(number) is True
         assert activity.calls["close_polls"] == 1
-        assert activity.calls["poll"] == 3
+        assert activity.calls["poll"] == 1  # nothing is to be done, so one of the three slots asks
 
     def test_tasks_in_hand_get_the_signal_and_are_reported(self, activity: FakeActivity, start: Start) -> None:
         run = Handing()
