@@ -48,7 +48,7 @@ def start(draft: Draft, frame: Frame, state: MapState) -> None:
         tolerated_count=int(count) if count is not None else None,
         tolerated_percentage=percentage,
         reader=_reader(reader, value, env),
-        batcher=_batcher(fields["ItemBatcher"], value, env, draft.env.limits.payload_bytes),
+        batcher=batcher_of(fields["ItemBatcher"], value, env, draft.env.limits.payload_bytes),
         writer=_writer(fields["ResultWriter"], value, env),
     )
     arn = map_run_arn(draft.execution.machine_arn, asked.label, asked.run_id)
@@ -92,7 +92,8 @@ def _reader(fields: Any, value: Any, env: Env) -> dict[str, Any] | None:
     }
 
 
-def _batcher(fields: Any, value: Any, env: Env, limit: int) -> Batcher | None:
+def batcher_of(fields: Any, value: Any, env: Env, limit: int) -> Batcher | None:
+    """An ItemBatcher with its expressions evaluated; ``limit`` is what an input may have in bytes. Raises Failure."""
     if fields is None:
         return None
     most, size, shared = fields["MaxItemsPerBatch"], fields["MaxInputBytesPerBatch"], fields["BatchInput"]
