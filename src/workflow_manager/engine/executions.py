@@ -73,9 +73,7 @@ class Executions:
         (machine_arn, test_case), trace = self._test_case(request.state_machine_arn), request.trace_header
         machine, _, _ = self._versions.resolve(machine_arn)  # so that a batch is not troubled with what is not there
         if machine.type == "EXPRESS":
-            if test_case is not None:
-                raise ValidationException("Test cases are for executions of STANDARD state machines")
-            run = self._express.prepare(machine, name, data)
+            run = self._express.prepare(machine, name, data, test_case)
             self._express.begin(run)
             return t.StartExecutionOutput(execution_arn=run.execution.arn, start_date=run.execution.start_date)
 
@@ -114,8 +112,9 @@ class Executions:
         check_name(name)
         text = request.input if request.input is not None else "{}"
         data = Data(parse_input(text, self._runner.limits.payload_bytes), text)
-        machine, _, _ = self._versions.resolve(request.state_machine_arn)
-        return await self._express.start_sync(machine, name, data, request)
+        machine_arn, test_case = self._test_case(request.state_machine_arn)
+        machine, _, _ = self._versions.resolve(machine_arn)
+        return await self._express.start_sync(machine, name, data, request, test_case)
 
     async def stop(self, request: t.StopExecutionInput) -> t.StopExecutionOutput:
         execution_id, *_ = self._find(request.execution_arn)
