@@ -240,7 +240,7 @@ def _manager(settings: Settings, store: Store, backend: Backend) -> WorkflowMana
 def _embedded(settings: Settings, database: Database, stack: AsyncExitStack) -> Backend:
     """The engine in this process, and its API on the wire. Raises SettingsError."""
     ours = manager_settings(settings)
-    logs = _cloudwatch_logs(settings) if settings.cloudwatch_logs == "on" else None
+    logs = _cloudwatch_logs(settings, ours)
     if logs is not None:
         stack.push_async_callback(logs.close)
     engine = EmbeddedStepFunctions(
@@ -269,13 +269,18 @@ def _embedded(settings: Settings, database: Database, stack: AsyncExitStack) -> 
     return Backend(stepfunctions=engine, settings=ours, wire=wire, changes=engine, start=start)
 
 
+def _aws_integrations(settings: Settings) -> str:
+    """The setting; off where it is auto and there is no endpoint that would turn a service on."""
+    endpoints = any(name.startswith("AWS_ENDPOINT_URL") and value for name, value in os.environ.items())
+    return "off" if settings.aws_integrations == "auto" and not endpoints else settings.aws_integrations
+
+
 def _integrations(settings: Settings, ours: ManagerSettings, stack: AsyncExitStack) -> Mapping[str, Integration]:
     """What carries out Tasks of other services on the embedded engine.
 
     Raises SettingsError.
     """
-    endpoints = any(name.startswith("AWS_ENDPOINT_URL") and value for name, value in os.environ.items())
-    aws = "off" if settings.aws_integrations == "auto" and not endpoints else settings.aws_integrations
+    aws = _aws_integrations(settings)
     if aws == "off" and not (settings.lambda_functions or settings.lambda_endpoint or settings.http_connections):
         return {}
     from workflow_manager.integrations.choice import IntegrationSettings, UnusableIntegrations, choose
@@ -399,10 +404,23 @@ def exit_within(seconds: float) -> None:
     timer.start()
 
 
-def _cloudwatch_logs(settings: Settings) -> CloudWatchLogs:
-    """Raises SettingsError."""
+def _cloudwatch_logs(settings: Settings, ours: ManagerSettings) -> CloudWatchLogs | None:
+    """Where the engine's execution logs go besides the server's own. Raises SettingsError."""
+    if settings.cloudwatch_logs == "off" or (
+        settings.cloudwatch_logs == "auto" and _aws_integrations(settings) == "off"
+    ):
+        return None
     from workflow_manager.engine.cloudwatch import CloudWatchLogs
 
+    if settings.cloudwatch_logs == "auto":
+        from workflow_manager.integrations.aws import Aws as Services
+        from workflow_manager.integrations.refusals import Unreachable
+
+        services = Services(ours.region, on=settings.aws_integrations == "on")
+        try:
+            return CloudWatchLogs(services.client("logs")) if services.may_call("logs") else None
+        except Unreachable:  # Tasks hear of it when they call
+            return None
     try:
         return CloudWatchLogs(new_session(settings).client("logs", region_name=settings.region or None))
     except (BotoCoreError, ValueError) as error:

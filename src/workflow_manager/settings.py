@@ -158,9 +158,12 @@ class Settings(Struct, frozen=True, kw_only=True):
         Meta(description="How log lines look; auto is console on a terminal and json elsewhere."),
     ] = "auto"
     cloudwatch_logs: Annotated[
-        Literal["off", "on"],
-        Meta(description="Whether the engine's execution logs go to the log groups that state machines name, too."),
-    ] = "off"
+        Literal["auto", "off", "on"],
+        Meta(
+            description="Whether the engine's execution logs go to the log groups that state machines name, too; "
+            "auto: where Tasks could call CloudWatch Logs, as aws_integrations says."
+        ),
+    ] = "auto"
     max_payload_bytes: Annotated[
         int,
         Meta(description="Largest input or output of an execution or state; AWS's by default.", ge=1024, le=1 << 28),

@@ -91,7 +91,7 @@ def test_execution_logs_reach_their_group_and_limits_are_lifted(tmp_path: Path) 
         logs.create_log_group(logGroupName="group")
         group = logs.describe_log_groups(logGroupNamePrefix="group")["logGroups"][0]["arn"]
         environment = keys | {"AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": f"http://{host}:{port}"}
-        arguments = ("--cloudwatch-logs", "on", "--max-payload-bytes", "6000000", "--log-format", "json")
+        arguments = ("--max-payload-bytes", "6000000", "--log-format", "json")
         with ServerProcess(tmp_path / "data", *arguments, environment=environment) as server:
             client = StepFunctionsHttp(server.port)
             logging = {

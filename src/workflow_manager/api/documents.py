@@ -199,7 +199,9 @@ class Error(Struct, rename="camel", omit_defaults=True, kw_only=True):
     )
     fields: Annotated[
         list[str],
-        Meta(description="Of `IdempotencyKeyReused`: where the content differs, as JSON pointers.", examples=[["/input"]]),
+        Meta(
+            description="Of `IdempotencyKeyReused`: where the content differs, as JSON pointers.", examples=[["/input"]]
+        ),
     ] = field(default_factory=list)
     workflow_id: Annotated[
         str,

@@ -16,6 +16,7 @@ from workflow_manager.asl.resources import parse_resource
 from workflow_manager.database import Batch, Database, DatabaseUnavailable
 from workflow_manager.engine.activities import Activities
 from workflow_manager.engine.data import Data, text_of
+from workflow_manager.engine.distributed import base_arn
 from workflow_manager.engine.express import NOT_SUPPORTED, Express
 from workflow_manager.engine.frames import Execution, TaskWait
 from workflow_manager.engine.integrations import (
@@ -278,8 +279,11 @@ class Calls:
                 await self._bring_back(execution_id, came, None)
                 return
 
-    async def invoke(self, execution: Execution, call: TaskCall) -> Stimulus:
+    async def invoke(self, execution: Execution, call: TaskCall, test_case: str | None) -> Stimulus:
         """Call an integration for an Express execution, which waits for nothing else; what came of it."""
+        mocked = self._responses(test_case, execution, call) if test_case is not None else None
+        if mocked is not None:
+            return _mocked_outcome(call, mocked, execution.frames[call.frame].retry_count)
         if call.resource.service == "states" and call.resource.action == "startExecution":
             return await self._start_for_express(call)
         request = _request(execution, call)
@@ -373,13 +377,27 @@ class Calls:
     # ------------------------------------------------------------------------------------------ mocks
 
     def _mocked(self, execution: Execution, call: TaskCall) -> Attempts | None:
-        """The responses that the execution's test case has for the state, if it has one."""
+        """The responses that the execution's test case has for the state, if it has one.
+
+        The children of a Map Run have that of the execution whose Map it is.
+        """
         if self._mocks is None:
             return None
-        row = self._query_one("SELECT test_case FROM mocked WHERE execution = ?", (execution.id,))
-        if row is None:
+        execution_id, map_run = execution.id, execution.map_run
+        while map_run is not None:
+            execution_id, machine = self._query(
+                "SELECT map_run.execution, execution.machine FROM map_run JOIN execution ON execution.id = map_run.execution "
+                "WHERE map_run.id = ?",
+                (map_run,),
+            )[0]
+            map_run = -machine if machine < 0 else None
+        row = self._query_one("SELECT test_case FROM mocked WHERE execution = ?", (execution_id,))
+        return self._responses(row[0], execution, call) if row is not None else None
+
+    def _responses(self, test_case: str, execution: Execution, call: TaskCall) -> Attempts | None:
+        if self._mocks is None:
             return None
-        case = self._mocks.test_case(parse(execution.machine_arn, "stateMachine").name, row[0])
+        case = self._mocks.test_case(parse(base_arn(execution.machine_arn), "stateMachine").name, test_case)
         return case.get(execution.frames[call.frame].state) if case is not None else None
 
     def _answer(self, batch: Batch, execution: Execution, call: TaskCall, mocked: Attempts) -> None:
@@ -390,15 +408,18 @@ class Calls:
             self._runner.take(batch, execution.id, TaskStarted(frame, event))
         elif call.resource.pattern != "request_response" and isinstance(response, Return):
             self._runner.take(batch, execution.id, TaskSubmitted(frame, event, response.output))
-        stimulus: Stimulus
-        if isinstance(response, Return):
-            stimulus = TaskSucceeded(frame, event, response.output)
-        elif response is not None:
-            stimulus = TaskFailed(frame, event, response.error, response.cause)
-        else:
-            cause = f"The mocked response '{mocked.name}' says nothing of attempt {attempt}; add it to MockedResponses"
-            stimulus = TaskFailed(frame, event, "States.Runtime", cause)
-        self._runner.take(batch, execution.id, stimulus)
+        self._runner.take(batch, execution.id, _mocked_outcome(call, mocked, attempt))
+
+
+def _mocked_outcome(call: TaskCall, mocked: Attempts, attempt: int) -> TaskSucceeded | TaskFailed:
+    """What a mock has the task come to at this attempt; 0 is the first."""
+    frame, event, response = call.frame, call.scheduled_event, mocked.response(attempt)
+    if isinstance(response, Return):
+        return TaskSucceeded(frame, event, response.output)
+    if response is not None:
+        return TaskFailed(frame, event, response.error, response.cause)
+    cause = f"The mocked response '{mocked.name}' says nothing of attempt {attempt}; add it to MockedResponses"
+    return TaskFailed(frame, event, "States.Runtime", cause)
 
 
 def _resource(arn: str) -> TaskResource:

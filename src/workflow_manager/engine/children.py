@@ -5,7 +5,7 @@ from __future__ import annotations
 from workflow_manager.asl.program import Env, MapState, ParallelState, TaskState, WaitState
 from workflow_manager.engine import distributed, outcomes, tasks
 from workflow_manager.engine.data import Data
-from workflow_manager.engine.draft import Draft, map_item
+from workflow_manager.engine.draft import Draft, Given, map_item
 from workflow_manager.engine.frames import Children, Frame, Phase
 from workflow_manager.engine.inputs import effective_input
 
@@ -174,7 +174,7 @@ def _remember(draft: Draft, frame: Frame) -> None:
     if frame.id in draft.failing:
         return  # the failure came from there
     children = frame.children
-    draft.failing[frame.id] = frame, children, frame.items
+    draft.failing[frame.id] = Given(frame, children, frame.items, frame.map_run)
     if children is not None:
         for frame_id in range(children.first, children.first + children.started):
             child = draft.find(frame_id)

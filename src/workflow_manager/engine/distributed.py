@@ -11,11 +11,11 @@ from typing import Any, cast
 from workflow_manager.asl.program import Env, MapState
 from workflow_manager.engine import outcomes
 from workflow_manager.engine.data import Data, text_of
-from workflow_manager.engine.draft import Draft
+from workflow_manager.engine.draft import Draft, Given
 from workflow_manager.engine.frames import Execution, Frame, MapRunWait, Phase
 from workflow_manager.engine.inputs import effective_input
 from workflow_manager.engine.item_batches import Batcher
-from workflow_manager.engine.stimuli import MapRunEnded, MapRunStart
+from workflow_manager.engine.stimuli import MapRunEnded, MapRunRedrive, MapRunStart
 
 BATCH_BYTES = 262_144
 
@@ -48,7 +48,7 @@ def start(draft: Draft, frame: Frame, state: MapState) -> None:
         tolerated_count=int(count) if count is not None else None,
         tolerated_percentage=percentage,
         reader=_reader(reader, value, env),
-        batcher=_batcher(fields["ItemBatcher"], value, env, draft.env.limits.payload_bytes),
+        batcher=batcher_of(fields["ItemBatcher"], value, env, draft.env.limits.payload_bytes),
         writer=_writer(fields["ResultWriter"], value, env),
     )
     arn = map_run_arn(draft.execution.machine_arn, asked.label, asked.run_id)
@@ -92,7 +92,8 @@ def _reader(fields: Any, value: Any, env: Env) -> dict[str, Any] | None:
     }
 
 
-def _batcher(fields: Any, value: Any, env: Env, limit: int) -> Batcher | None:
+def batcher_of(fields: Any, value: Any, env: Env, limit: int) -> Batcher | None:
+    """An ItemBatcher with its expressions evaluated; ``limit`` is what an input may have in bytes. Raises Failure."""
     if fields is None:
         return None
     most, size, shared = fields["MaxItemsPerBatch"], fields["MaxInputBytesPerBatch"], fields["BatchInput"]
@@ -124,8 +125,10 @@ def ended(draft: Draft, stimulus: MapRunEnded) -> None:
     frame = draft.touch(frame.id)
     state = cast(MapState, draft.state(frame))
     started = stimulus.event
+    given = Given(frame, None, frame.items, frame.map_run)
     forget(draft, frame)
     if stimulus.status == "FAILED":
+        draft.failing[frame.id] = given  # a redrive goes on with this Map Run
         details = outcomes.error_details(stimulus.error, stimulus.cause)
         frame.last_event = draft.emit(started, "MapRunFailed", details)
         outcomes.fail(draft, frame, stimulus.error, stimulus.cause, inside=True)
@@ -152,15 +155,31 @@ def forget(draft: Draft, frame: Frame) -> None:
     draft.effects.asides[frame.id] = None
 
 
+def redrive(draft: Draft, frame: Frame, event: int) -> None:
+    """Have the frame's Map Run go on after the event, with its children that did not succeed and its items that are left."""
+    before, state = frame.map_run, cast(MapState, draft.state(frame))
+    assert before is not None
+    count = before.redrives + 1
+    arn = map_run_arn(draft.execution.machine_arn, label_of(draft.execution, state), before.run_id)
+    frame.last_event = draft.emit(event, "MapRunRedriven", {"mapRunArn": arn, "redriveCount": count})
+    frame.phase = Phase.MAP_RUN
+    frame.map_run = MapRunWait(frame.last_event, before.run_id, count)
+    frame.retries = None
+    frame.retry_count = 0
+    draft.effects.redriven_map_runs.append(MapRunRedrive(frame.last_event, before.run_id, count))
+
+
 def leave(draft: Draft, frame: Frame) -> None:
     """Nobody waits for the frame's Map Run any more: its children are to be stopped. One of this very step is not begun."""
     if frame.map_run is None:
         return
     asked = draft.effects.map_runs
     begun = all(each.run_id != frame.map_run.run_id for each in asked)
-    asked[:] = [each for each in asked if each.run_id != frame.map_run.run_id]
     if begun:
         draft.effects.left_map_runs.append(frame.map_run.run_id)
+    else:
+        asked[:] = [each for each in asked if each.run_id != frame.map_run.run_id]
+        forget(draft, frame)  # a redrive begins another one
 
 
 def abort(draft: Draft, frame: Frame, failing: int) -> None:

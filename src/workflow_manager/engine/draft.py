@@ -10,11 +10,11 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from workflow_manager.asl.program import Env, MapState, ParallelState, Program, State, TaskState
 from workflow_manager.engine.data import Data
-from workflow_manager.engine.frames import Children, Execution, Frame
+from workflow_manager.engine.frames import Children, Execution, Frame, MapRunWait
 from workflow_manager.engine.stimuli import Effects
 from workflow_manager.engine.tokens import task_token
 from workflow_manager.stepfunctions.history import HistoryEvent
@@ -47,6 +47,15 @@ class HistoryLimitReached(Exception):
     """The execution has as many events as it may have; caught by ``step``."""
 
 
+class Given(NamedTuple):
+    """A frame that was given up, and what it had then: children, items, a Map Run."""
+
+    frame: Frame
+    children: Children | None
+    items: list[Any] | None
+    map_run: MapRunWait | None
+
+
 class Draft:
     __slots__ = (
         "budget",
@@ -72,7 +81,7 @@ class Draft:
         self.last_event = execution.last_event
         self.next_frame = execution.next_frame
         self.ready: deque[Frame] = deque()
-        self.failing: dict[int, tuple[Frame, Children | None, list[Any] | None]] = {}
+        self.failing: dict[int, Given] = {}
         """Frames given up by the failure on its way up, as they were: a redrive needs them if nothing handles it."""
         self.budget = env.limits.transitions_per_step
 

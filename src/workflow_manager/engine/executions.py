@@ -14,7 +14,7 @@ from workflow_manager.database import Batch, Database
 from workflow_manager.engine.data import Data
 from workflow_manager.engine.express import NOT_SUPPORTED, Express
 from workflow_manager.engine.machines import Machines, check_name
-from workflow_manager.engine.map_results import RedriveStatus, redrive_of
+from workflow_manager.engine.map_results import RedriveStatus
 from workflow_manager.engine.map_run import run_of
 from workflow_manager.engine.map_runs import MapRuns
 from workflow_manager.engine.mocks import Mocks
@@ -73,9 +73,7 @@ class Executions:
         (machine_arn, test_case), trace = self._test_case(request.state_machine_arn), request.trace_header
         machine, _, _ = self._versions.resolve(machine_arn)  # so that a batch is not troubled with what is not there
         if machine.type == "EXPRESS":
-            if test_case is not None:
-                raise ValidationException("Test cases are for executions of STANDARD state machines")
-            run = self._express.prepare(machine, name, data)
+            run = self._express.prepare(machine, name, data, test_case)
             self._express.begin(run)
             return t.StartExecutionOutput(execution_arn=run.execution.arn, start_date=run.execution.start_date)
 
@@ -114,8 +112,9 @@ class Executions:
         check_name(name)
         text = request.input if request.input is not None else "{}"
         data = Data(parse_input(text, self._runner.limits.payload_bytes), text)
-        machine, _, _ = self._versions.resolve(request.state_machine_arn)
-        return await self._express.start_sync(machine, name, data, request)
+        machine_arn, test_case = self._test_case(request.state_machine_arn)
+        machine, _, _ = self._versions.resolve(machine_arn)
+        return await self._express.start_sync(machine, name, data, request, test_case)
 
     async def stop(self, request: t.StopExecutionInput) -> t.StopExecutionOutput:
         execution_id, *_ = self._find(request.execution_arn)
@@ -197,12 +196,10 @@ class Executions:
         ) = row
         version, alias, redrives, redriven = rest
         run = self._map_runs.stored(-machine) if machine < 0 else None
-        redrive: RedriveStatus | Literal["REDRIVABLE"]
-        if run is not None:
-            redrive, reason = redrive_of(status, express=False)
-        else:
-            reason = self._runner.not_redrivable(execution_id, status, stop, redrives)
-            redrive = "REDRIVABLE" if reason is None else "NOT_REDRIVABLE"
+        reason = self._runner.not_redrivable(execution_id, status, stop, redrives)
+        redrive: RedriveStatus | Literal["REDRIVABLE"] = "NOT_REDRIVABLE"
+        if reason is None:
+            redrive = "REDRIVABLE_BY_MAP_RUN" if run is not None else "REDRIVABLE"
         included = request.included_data != "METADATA_ONLY"
         details = t.CloudWatchEventsExecutionDataDetails(included=True)
         return t.DescribeExecutionOutput(
@@ -260,12 +257,13 @@ class Executions:
         if machine.type == "EXPRESS":
             raise StateMachineTypeNotSupported(NOT_SUPPORTED)
         statuses = (request.status_filter,) if request.status_filter is not None else STATUSES
+        redriven_ones = None if request.redrive_filter is None else request.redrive_filter == "REDRIVEN"
         walks: list[Iterable[tuple[Any, ...]]] = [
             self._database.read(
                 "SELECT id, name, status, start, stop, coalesce(count, 0), date, parent "
                 "FROM execution LEFT JOIN redrive ON execution = id "
-                "WHERE machine = ? AND status = ? AND id < ? ORDER BY id DESC LIMIT ?",
-                (machine.id, status, before if before is not None else 1 << 62, limit + 1),
+                "WHERE machine = ? AND status = ? AND id < ? AND coalesce((count IS NOT NULL) = ?, 1) ORDER BY id DESC LIMIT ?",
+                (machine.id, status, before if before is not None else 1 << 62, redriven_ones, limit + 1),
             )
             for status in statuses
         ]

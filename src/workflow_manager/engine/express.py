@@ -47,8 +47,8 @@ BILLED_MEMORY_MB = 64
 BILLED_STEP_MILLISECONDS = 100
 NOT_SUPPORTED = "This operation is not supported by this type of state machine"
 
-Invoke = Callable[[Execution, TaskCall], Coroutine[Any, Any, Stimulus]]
-"""(execution, call) -> what came of it."""
+Invoke = Callable[[Execution, TaskCall, str | None], Coroutine[Any, Any, Stimulus]]
+"""(execution, call, name of the execution's test case) -> what came of it."""
 
 logger = structlog.get_logger(__name__)
 
@@ -65,14 +65,16 @@ class Run:
         "outcome",
         "program",
         "stop",
+        "test_case",
         "timers",
         "woken",
     )
 
-    def __init__(self, execution: Execution, machine: Machine, program: Program) -> None:
+    def __init__(self, execution: Execution, machine: Machine, program: Program, test_case: str | None = None) -> None:
         self.execution = execution
         self.machine = machine
         self.program = program
+        self.test_case = test_case
         self.inbox: deque[Stimulus] = deque([Start()])
         self.timers: dict[tuple[int, str], float] = {}
         self.invocations: dict[int, asyncio.Task[None]] = {}  # by frame
@@ -93,8 +95,8 @@ class Express:
 
     # ------------------------------------------------------------------------------------------ starting
 
-    def prepare(self, machine: Machine, name: str, data: Data) -> Run:
-        """An execution that ``begin`` starts. Raises ExecutionLimitExceeded."""
+    def prepare(self, machine: Machine, name: str, data: Data, test_case: str | None = None) -> Run:
+        """An execution that ``begin`` starts; ``test_case``: what mocks its Tasks (mocks.py). Raises ExecutionLimitExceeded."""
         if len(self._live) >= MAX_LIVE:
             raise ExecutionLimitExceeded(f"The maximum number of running executions has been reached: {MAX_LIVE}")
         execution = Execution(
@@ -109,7 +111,7 @@ class Express:
             data,
         )
         execution.redrive_count = None
-        return Run(execution, machine, self._runner.program(machine.definition))
+        return Run(execution, machine, self._runner.program(machine.definition), test_case)
 
     def begin(self, run: Run) -> asyncio.Task[None]:
         self._live.add(run)
@@ -117,12 +119,17 @@ class Express:
         return run.ended
 
     async def start_sync(
-        self, machine: Machine, name: str, data: Data, request: t.StartSyncExecutionInput
+        self,
+        machine: Machine,
+        name: str,
+        data: Data,
+        request: t.StartSyncExecutionInput,
+        test_case: str | None = None,
     ) -> t.StartSyncExecutionOutput:
         """Run an execution and answer with its end. Raises StateMachineTypeNotSupported, ExecutionLimitExceeded."""
         if machine.type != "EXPRESS":
             raise StateMachineTypeNotSupported(NOT_SUPPORTED)
-        run = self.prepare(machine, name, data)
+        run = self.prepare(machine, name, data, test_case)
         ended = self.begin(run)
         try:
             await asyncio.shield(ended)  # it runs to its end though its caller may leave
@@ -205,7 +212,7 @@ class Express:
 
     def _carry_out(self, run: Run, call: TaskCall) -> None:
         async def invoke() -> None:
-            stimulus = await self.invoke(run.execution, call)
+            stimulus = await self.invoke(run.execution, call, run.test_case)
             run.inbox.append(stimulus)
             run.woken.set()
 

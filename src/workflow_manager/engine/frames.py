@@ -59,10 +59,14 @@ class TaskWait(msgspec.Struct, array_like=True):
 
 
 class MapRunWait(msgspec.Struct, frozen=True, array_like=True):
-    """What a frame in phase MAP_RUN waits for: the id of the MapRunStarted event, and the id in the Map Run's ARN."""
+    """What a frame in phase MAP_RUN waits for: the id in the Map Run's ARN, and that of the event that began it last.
+
+    That event is MapRunStarted or, when the run has been redriven, MapRunRedriven.
+    """
 
     event: int
     run_id: str
+    redrives: int = 0
 
 
 class Children(msgspec.Struct, array_like=True):

@@ -7,7 +7,7 @@ cancelled.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Protocol, runtime_checkable
 
 import msgspec
@@ -55,6 +55,26 @@ def answered(output: str) -> str:
     return output
 
 
+class HttpExchange(Struct, frozen=True, kw_only=True):
+    """One HTTP request and its response; headers are (name, value).
+
+    ``defined_url``, ``defined_headers`` and ``defined_body``: the request without what is secret in it, that is, without what
+    the connection of an HTTP Task added.
+    """
+
+    method: str
+    url: str
+    request_headers: list[tuple[str, str]]
+    request_body: str
+    defined_url: str
+    defined_headers: list[tuple[str, str]]
+    defined_body: str
+    status: int
+    status_text: str
+    response_headers: list[tuple[str, str]]
+    response_body: str
+
+
 class Integration(Protocol):
     """One service. ``actions``: those that can be called, as Resources spell them; those that run jobs end in ``.sync``."""
 
@@ -62,6 +82,15 @@ class Integration(Protocol):
 
     async def invoke(self, call: IntegrationCall, /) -> str:
         """Carry the call out; answer its result as JSON text. Raises IntegrationFailed."""
+        ...
+
+
+@runtime_checkable
+class ShowsExchanges(Protocol):
+    """What an Integration is besides, when its calls are HTTP requests that TestState shows."""
+
+    async def invoke_showing(self, call: IntegrationCall, show: Callable[[HttpExchange], None], /) -> str:
+        """As ``invoke``; ``show`` is called with what was exchanged, also where the call then fails."""
         ...
 
 

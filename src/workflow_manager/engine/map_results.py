@@ -28,6 +28,7 @@ class Child(NamedTuple):
     cause: str | None = None
     start: float = 0.0
     stop: float | None = None
+    redrives: int = 0
 
 
 def file_of(status: str) -> FileKind:
@@ -60,7 +61,7 @@ def entry(child: Child, arn: str, machine_arn: str, *, express: bool = False) ->
         "Input": child.input,
         "InputDetails": {"Included": True},
         "Name": child.name,
-        "RedriveCount": 0,
+        "RedriveCount": child.redrives,
         "RedriveStatus": status,
         "StartDate": iso(child.start),
         "StateMachineArn": machine_arn,

@@ -40,10 +40,12 @@ class Counts(msgspec.Struct, array_like=True):
     timed_out: int = 0
     aborted: int = 0
     results_written: int = 0
+    pending_redrive: int = 0
+    failures_not_redrivable: int = 0
 
     @property
     def total(self) -> int:
-        return self.pending + self.running + self.succeeded + self.failed + self.timed_out + self.aborted
+        return self.pending + self.running + self.succeeded + self.unsuccessful + self.pending_redrive
 
     @property
     def unsuccessful(self) -> int:
@@ -52,6 +54,11 @@ class Counts(msgspec.Struct, array_like=True):
     def move(self, start: str, end: str, number: int) -> None:
         setattr(self, start, getattr(self, start) - number)
         setattr(self, end, getattr(self, end) + number)
+
+    def begin_again(self) -> None:
+        """Those that did not succeed wait to be redriven, and nothing counts as written."""
+        self.pending_redrive += self.unsuccessful
+        self.failed = self.timed_out = self.aborted = self.failures_not_redrivable = self.results_written = 0
 
 
 class Spec(msgspec.Struct, array_like=True):
@@ -67,6 +74,9 @@ class MapRun(msgspec.Struct, kw_only=True):
 
     ``read`` items have been taken from the source into ``map_item``; ``all_read`` when there are no more. ``children`` have
     been made of them so far, started or not. ``error`` and ``cause`` say why it fails, once it does.
+
+    ``redriven_to``: children with a row up to this id have been looked at by the last redrive. ``again``: it was redriven
+    while it was being stopped, and goes on when it has been.
     """
 
     id: int
@@ -99,6 +109,10 @@ class MapRun(msgspec.Struct, kw_only=True):
     items: Counts = msgspec.field(default_factory=Counts)
     error: str | None = None
     cause: str | None = None
+    redrives: int = 0
+    redrive_date: float | None = None
+    redriven_to: int = 0
+    again: bool = False
 
     @property
     def writes(self) -> bool:
@@ -126,6 +140,18 @@ class MapRun(msgspec.Struct, kw_only=True):
         if count is not None and failed > count:
             return True
         return percentage is not None and self.all_read and failed * 100 > percentage * self.items.total
+
+    @property
+    def waiting(self) -> int:
+        """How many children have yet to be started or redriven."""
+        return self.executions.pending + self.executions.pending_redrive
+
+    def begin_again(self) -> None:
+        self.phase = Phase.RUNNING
+        self.again = False
+        self.redriven_to = 0
+        self.executions.begin_again()
+        self.items.begin_again()
 
     def fail(self, error: str | None, cause: str | None) -> None:
         """The first reason stands."""

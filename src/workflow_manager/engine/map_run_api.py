@@ -32,6 +32,8 @@ class MapRunApi:
             tolerated_failure_percentage=run.tolerated_percentage or 0.0,
             item_counts=t.MapRunItemCounts(**_counts(run, "items")),
             execution_counts=t.MapRunExecutionCounts(**_counts(run, "executions")),
+            redrive_count=run.redrives,
+            redrive_date=run.redrive_date,
         )
 
     def listed(self, request: t.ListMapRunsInput) -> t.ListMapRunsOutput:
@@ -88,4 +90,6 @@ def _counts(run: MapRun, of: str) -> dict[str, int]:
         "aborted": counts.aborted,
         "total": counts.total,
         "results_written": counts.results_written,
+        "failures_not_redrivable": counts.failures_not_redrivable,
+        "pending_redrive": counts.pending_redrive,
     }

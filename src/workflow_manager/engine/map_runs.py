@@ -42,7 +42,7 @@ from workflow_manager.engine.object_stores import LOCAL, ObjectsFailed, ObjectSt
 from workflow_manager.engine.outcomes import too_large
 from workflow_manager.engine.runner import ChildOf, Runner
 from workflow_manager.engine.schema import ITEM_SHIFT
-from workflow_manager.engine.stimuli import MapRunEnded, MapRunStart, Outcome
+from workflow_manager.engine.stimuli import MapRunEnded, MapRunRedrive, MapRunStart, Outcome
 from workflow_manager.stepfunctions.arns import Arns, parse
 from workflow_manager.stepfunctions.errors import ResourceNotFound
 
@@ -105,6 +105,7 @@ class MapRuns:
         self._working: dict[int, asyncio.Task[None]] = {}  # what reads for a run, or writes its results
         self._closing = False
         runner.on_map_run = self.begin
+        runner.on_map_run_redriven = self.redriven
         runner.on_map_run_left = self.left
         runner.on_child_ended = self.child_ended
 
@@ -213,15 +214,33 @@ class MapRuns:
         )
         batch.after_commit(partial(self._go_on, run.id))
 
+    def redriven(self, batch: Batch, asked: MapRunRedrive) -> None:
+        """The run goes on: children that did not succeed are run again, items that are left are read and started."""
+        run = self._by_run_id(asked.run_id)
+        assert run is not None
+        self.change(batch, run)
+        run.event, run.redrives, run.redrive_date = asked.event, asked.count, self._runner.now()
+        run.status, run.stop, run.error, run.cause = "RUNNING", None, None, None
+        if run.phase is Phase.STOPPING and run.executions.running:
+            run.again = True
+        else:
+            self._settle(run)
+            run.begin_again()
+        self.save(batch, run)
+        batch.after_commit(partial(self._go_on, run.id))
+
+    def _by_run_id(self, run_id: str) -> MapRun | None:
+        row = self._query_one("SELECT id FROM map_run WHERE run_id = ?", (run_id,))
+        return self.get(row[0]) if row is not None else None
+
     def left(self, batch: Batch, run_id: str) -> None:
         """Nobody waits for the run any more."""
-        row = self._query_one("SELECT id FROM map_run WHERE run_id = ?", (run_id,))
-        run = self.get(row[0]) if row is not None else None
+        run = self._by_run_id(run_id)
         if run is None or run.phase is Phase.ENDED:
             return
         self.change(batch, run)
         run.fail(None, None)
-        run.status, run.stop = "ABORTED", self._runner.now()
+        run.status, run.stop, run.again = "ABORTED", self._runner.now(), False
         self.save(batch, run)
         batch.after_commit(partial(self.wake, run.id))
 
@@ -286,13 +305,15 @@ class MapRuns:
 
     def _start_children(self, batch: Batch, run: MapRun) -> None:
         room = min(run.room(MOST_AT_ONCE), STARTED_PER_OPERATION)
+        if run.executions.pending_redrive and room > 0:
+            room -= self._redrive_children(batch, run, room)
         first, beyond = run.id << ITEM_SHIFT, (run.id + 1) << ITEM_SHIFT
         rows = (
             self._query(
                 "SELECT key, items, input FROM map_item WHERE key >= ? AND key < ? ORDER BY key LIMIT ?",
                 (first, beyond, room),
             )
-            if room > 0 and run.executions.pending
+            if room > 0 and run.executions.pending and run.phase is Phase.RUNNING
             else []
         )
         machine = self.machine(run)
@@ -316,12 +337,54 @@ class MapRuns:
             batch.execute("DELETE FROM map_item WHERE key >= ? AND key <= ?", (first, rows[started - 1][0]))
         if run.intolerable():  # all items may have been read since a child ended, or a threshold lowered
             run.fail(TOLERANCE_EXCEEDED, TOLERANCE_CAUSE)
-        if run.phase is not Phase.RUNNING or (run.executions.pending and run.room(MOST_AT_ONCE) > 0):
+        if run.phase is not Phase.RUNNING or (run.waiting and run.room(MOST_AT_ONCE) > 0):
             self._again(batch, run)
-        elif run.all_read and not run.executions.pending and not run.executions.running:
+        elif run.all_read and not run.waiting and not run.executions.running:
             self._conclude(batch, run)
             return
         self.save(batch, run)
+
+    def _redrive_children(self, batch: Batch, run: MapRun, room: int) -> int:
+        """Have children run again that did not succeed; how many were looked at.
+
+        Standard ones are redriven, where they can be; Express ones, which left nothing to go on from, are started anew.
+        """
+        rows = self._query(
+            "SELECT id, status, stop, parent, coalesce(count, 0) FROM execution LEFT JOIN redrive ON execution = id "
+            "WHERE machine = ? AND status IN ('FAILED', 'TIMED_OUT', 'ABORTED') AND id > ? ORDER BY id LIMIT ?",
+            (-run.id, run.redriven_to, room),
+        )
+        looked_at = 0
+        for child, status, stop, parent, redrives in rows:
+            looked_at += 1
+            run.redriven_to = child
+            items = msgspec.json.decode(parent)[2]
+            if run.express:
+                run.moved("pending_redrive", "running", items)
+                self._runner.start_anew(batch, child, run.graph)
+            elif self._runner.not_redrivable(child, status, stop, redrives) is None:
+                run.moved("pending_redrive", "running", items)
+                self._runner.redrive(batch, child, None)
+            else:
+                run.moved("pending_redrive", ENDINGS[status], items)
+                run.executions.failures_not_redrivable += 1
+                run.items.failures_not_redrivable += items
+            if run.phase is not Phase.RUNNING:
+                break
+        return looked_at
+
+    def _settle(self, run: MapRun) -> None:
+        """Children that were to be redriven and have not been are what they were."""
+        if not run.executions.pending_redrive:
+            return
+        rows = self._query(
+            "SELECT status, count(*), sum(json_extract(parent, '$[2]')) FROM execution "
+            "WHERE machine = ? AND status IN ('FAILED', 'TIMED_OUT', 'ABORTED') AND id > ? GROUP BY status",
+            (-run.id, run.redriven_to),
+        )
+        for status, children, items in rows:
+            run.executions.move("pending_redrive", ENDINGS[status], children)
+            run.items.move("pending_redrive", ENDINGS[status], items)
 
     def machine(self, run: MapRun) -> Machine:
         """What the run's children execute, as a state machine."""
@@ -361,6 +424,12 @@ class MapRuns:
 
     def _conclude(self, batch: Batch, run: MapRun) -> None:
         """Every child has ended: have the results written, or tell them to whoever waits."""
+        self._settle(run)
+        if run.again:
+            run.begin_again()
+            self.save(batch, run)
+            batch.after_commit(partial(self._go_on, run.id))
+            return
         wanted = run.status != "ABORTED" and run.error is None
         if run.writes or (wanted and run.executions.total > COLLECTED_AT_ONCE):
             run.phase = Phase.WRITING
@@ -408,7 +477,7 @@ class MapRuns:
             for text in texts(child, self.described(run, child), transformation):
                 results.add(text)
 
-    async def _collect(self, run: MapRun) -> None:
+    async def _collect(self, run: MapRun, attempt: int) -> None:
         """Collect the results of more children than the writer should stand still for."""
         results = _Results(self._runner.limits.payload_bytes)
         after = 0
@@ -419,7 +488,7 @@ class MapRuns:
 
         def write(batch: Batch) -> None:
             at = self.get(run.id)
-            if at is not None and at.phase is Phase.WRITING:
+            if at is not None and at.phase is Phase.WRITING and at.redrives == attempt:
                 self.change(batch, at)
                 self._end_with(batch, at, results.text)
 
@@ -431,7 +500,8 @@ class MapRuns:
         rows: list[tuple[Any, ...]] = []
         for status in statuses:
             rows += self._query(
-                "SELECT id, name, status, input, output, error, cause, start, stop FROM execution "
+                "SELECT id, name, status, input, output, error, cause, start, stop, coalesce(count, 0) "
+                "FROM execution LEFT JOIN redrive ON execution = id "
                 "WHERE machine = ? AND status = ? AND id > ? ORDER BY id LIMIT ?",
                 (-run.id, status, after, ROWS_PER_PAGE),
             )
@@ -458,9 +528,10 @@ class MapRuns:
         if run is None or self._closing:
             return
         if run.phase is Phase.WRITING:
-            self._work(run_id, self._write_results(run) if run.writes else self._collect(run))
+            work = self._write_results(run, run.redrives) if run.writes else self._collect(run, run.redrives)
+            self._work(run_id, work)
         elif run.phase is Phase.RUNNING and not run.all_read:
-            self._work(run_id, self._read_items(run))
+            self._work(run_id, self._read_items(run, run.redrives))
         if run.phase is not Phase.WRITING:
             self.wake(run_id)
 
@@ -492,10 +563,12 @@ class MapRuns:
                     return None
                 await asyncio.sleep(RETRY_SECONDS)
 
-    async def _failed(self, run_id: int, error: str, cause: str | None) -> None:
+    async def _failed(self, run_id: int, attempt: int, error: str, cause: str | None) -> None:
+        """What was done for the run failed; ``attempt``: how often it had been redriven when that was begun."""
+
         def write(batch: Batch) -> None:
             run = self.get(run_id)
-            if run is None:
+            if run is None or run.redrives != attempt:
                 return
             self.change(batch, run)
             if run.phase is Phase.WRITING and run.error is None:
@@ -512,23 +585,23 @@ class MapRuns:
 
     # ------------------------------------------------------------------------------------------ reading
 
-    async def _read_items(self, run: MapRun) -> None:
-        source = _Source()
+    async def _read_items(self, run: MapRun, attempt: int) -> None:
+        source, failed = _Source(), partial(self._failed, run.id, attempt)
         try:
             await self._read_all(run, source)
         except (Unreadable, ObjectsFailed) as error:
-            await self._failed(run.id, ITEM_READER_FAILED, str(error))
+            await failed(ITEM_READER_FAILED, str(error))
         except TooLarge as error:
-            await self._failed(run.id, "States.DataLimitExceeded", str(error))
+            await failed("States.DataLimitExceeded", str(error))
         except Failure as failure:
             where = f"An error occurred while executing the state '{run.state}' "
             where += f"(entered at the event id #{run.entered_event}). "
-            await self._failed(run.id, failure.error, (where if failure.runtime else "") + (failure.cause or ""))
+            await failed(failure.error, (where if failure.runtime else "") + (failure.cause or ""))
         except asyncio.CancelledError:
             raise
         except Exception:
             logger.exception("the items of a Map Run could not be read", map_run=run.id)
-            await self._failed(run.id, ITEM_READER_FAILED, "The items could not be read.")
+            await failed(ITEM_READER_FAILED, "The items could not be read.")
         finally:
             source.close()
 
@@ -627,7 +700,7 @@ class MapRuns:
 
     # ------------------------------------------------------------------------------------------ writing results
 
-    async def _write_results(self, run: MapRun) -> None:
+    async def _write_results(self, run: MapRun, attempt: int) -> None:
         try:
             with self._result_files(run) as files:
                 after = 0
@@ -639,15 +712,15 @@ class MapRuns:
                 await self._write_pending(run, files)
                 key = await files.finish(self.arn(run))
         except ObjectsFailed as error:
-            await self._failed(run.id, RESULT_WRITER_FAILED, str(error))
+            await self._failed(run.id, attempt, RESULT_WRITER_FAILED, str(error))
         except asyncio.CancelledError:
             raise
         except Exception:
             logger.exception("the results of a Map Run could not be written", map_run=run.id)
-            await self._failed(run.id, RESULT_WRITER_FAILED, "The results could not be written.")
+            await self._failed(run.id, attempt, RESULT_WRITER_FAILED, "The results could not be written.")
         else:
             details = {"MapRunArn": self.arn(run), "ResultWriterDetails": {"Bucket": files.bucket, "Key": key}}
-            await self._written(partial(self._results_written, run.id, Data(details).text))
+            await self._written(partial(self._results_written, run.id, attempt, Data(details).text))
 
     def _result_files(self, run: MapRun) -> ResultFiles:
         """Raises ObjectsFailed."""
@@ -671,9 +744,9 @@ class MapRuns:
             first = rows[-1][0] + 1
             await asyncio.sleep(0)
 
-    def _results_written(self, run_id: int, output: str, batch: Batch) -> None:
+    def _results_written(self, run_id: int, attempt: int, output: str, batch: Batch) -> None:
         run = self.get(run_id)
-        if run is None or run.phase is not Phase.WRITING:
+        if run is None or run.phase is not Phase.WRITING or run.redrives != attempt:
             return
         self.change(batch, run)
         for counts in (run.executions, run.items):

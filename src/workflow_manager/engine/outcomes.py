@@ -376,10 +376,11 @@ def _remains(draft: Draft) -> dict[int, Frame]:
     """The tree of frames as the failure found it."""
     frames = {**draft.execution.frames, **draft.effects.frames}
     remains = {frame_id: frame for frame_id, frame in frames.items() if frame is not None}
-    for frame_id, (frame, below, items) in draft.failing.items():
-        if below is not None:
+    for frame_id, (frame, below, items, map_run) in draft.failing.items():
+        if below is not None or map_run is not None:
             frame = frame.copy()  # noqa: PLW2901 - as it was before its children were dropped
-            frame.phase, frame.children, frame.items = Phase.CHILDREN, below, items
+            frame.children, frame.items, frame.map_run = below, items, map_run
+            frame.phase = Phase.CHILDREN if below is not None else Phase.MAP_RUN
         remains[frame_id] = frame
     return remains
 

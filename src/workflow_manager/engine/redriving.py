@@ -2,7 +2,7 @@
 
 Pure, like all of the step. The frames are those that the execution ended with (``Effects.remains``). States that had been
 entered do their work again without being entered again, with their retries reset; branches and iterations that succeeded
-keep what they made. A Fail state alone is entered again.
+keep what they made, and so do the children of a Map Run. A Fail state alone is entered again.
 
 Source: SFN developer guide, "Restarting state machine executions with redrive".
 """
@@ -37,8 +37,9 @@ def _resume(draft: Draft, frame: Frame, event: int) -> None:
     if frame.children is not None:
         _resume_children(draft, frame, event)
         return
-    if frame.map_run is not None:  # whatever it did, another Map Run begins
-        distributed.forget(draft, frame)
+    if frame.map_run is not None:
+        distributed.redrive(draft, frame, event)
+        return
     frame.phase = Phase.READY
     frame.task = None
     frame.retries = None

@@ -30,6 +30,7 @@ from workflow_manager.engine.schema import SHIFT
 from workflow_manager.engine.step import step
 from workflow_manager.engine.stimuli import (
     Effects,
+    MapRunRedrive,
     MapRunStart,
     Outcome,
     Redrive,
@@ -89,6 +90,7 @@ class Runner:
         """By state machine's name: what it wants logged, None when nothing."""
         self.log_destination: Destination | None = None
         self.on_map_run: Callable[[Batch, Execution, MapRunStart], None] = _nobody
+        self.on_map_run_redriven: Callable[[Batch, MapRunRedrive], None] = _nobody
         self.on_map_run_left: Callable[[Batch, str], None] = _nobody
         self.on_child_ended: Callable[[Batch, Execution, Outcome], None] = _nobody
 
@@ -263,6 +265,8 @@ class Runner:
             self.on_map_run_left(batch, run_id)
         for asked in effects.map_runs:
             self.on_map_run(batch, execution, asked)
+        for redriven in effects.redriven_map_runs:
+            self.on_map_run_redriven(batch, redriven)
         outcome = effects.outcome
         if outcome is not None and not fresh:
             stop = effects.events[-1].timestamp
@@ -398,10 +402,7 @@ class Runner:
         why = self.not_redrivable(execution_id, status, stop, count)
         if why is not None:
             raise ExecutionNotRedrivable(why)
-        batch.execute(
-            "UPDATE execution SET status = 'RUNNING', stop = NULL, output = NULL, error = NULL, cause = NULL WHERE id = ?",
-            (execution_id,),
-        )
+        self._reopen(batch, execution_id)
         batch.execute("INSERT OR REPLACE INTO redrive VALUES (?, ?, ?, ?)", (execution_id, count + 1, now, token))
         batch.after_rollback(self._forget)
         self._work.append((execution_id, Redrive()))
@@ -410,6 +411,27 @@ class Runner:
             self._tell(batch, execution, None, tracked=None)
         self._work_off(batch)
         return now
+
+    def start_anew(self, batch: Batch, execution_id: int, graph: int) -> None:
+        """Run an ended Express child of a Map Run again from its start; it keeps its row, and so its place among the others."""
+        self._reopen(batch, execution_id)
+        batch.execute("UPDATE execution SET start = ? WHERE id = ?", (self.now(), execution_id))
+        first, beyond = execution_id << SHIFT, (execution_id + 1) << SHIFT
+        batch.execute("DELETE FROM frame WHERE key >= ? AND key < ?", (first, beyond))
+        batch.execute("DELETE FROM aside WHERE key >= ? AND key < ?", (first, beyond))
+        batch.after_rollback(self._forget)
+        execution = self.live.get(execution_id)
+        assert execution is not None
+        execution.graph = graph
+        self._work.append((execution_id, Start()))
+        self._work_off(batch)
+
+    @staticmethod
+    def _reopen(batch: Batch, execution_id: int) -> None:
+        batch.execute(
+            "UPDATE execution SET status = 'RUNNING', stop = NULL, output = NULL, error = NULL, cause = NULL WHERE id = ?",
+            (execution_id,),
+        )
 
     def not_redrivable(self, execution_id: int, status: str, stop: float | None, redrives: int) -> str | None:
         """Why an execution cannot be redriven; None when it can."""

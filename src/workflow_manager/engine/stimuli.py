@@ -165,6 +165,15 @@ class MapRunStart:
 
 
 @dataclass(frozen=True, slots=True)
+class MapRunRedrive:
+    """A Map Run to go on after the step: children that did not succeed run again. ``event`` is the id of MapRunRedriven."""
+
+    event: int
+    run_id: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """How the execution ended."""
 
@@ -182,7 +191,8 @@ class Effects:
     None to delete what is there.
     ``timers``: (frame, kind) -> due in seconds since the epoch, None to delete. ``calls``: tasks to carry out.
     ``withdrawn``: tasks that nobody waits for any more, with the child execution to stop, if there is one.
-    ``map_runs``: Map Runs to begin; ``left_map_runs``: run ids of those that nobody waits for any more.
+    ``map_runs``: Map Runs to begin; ``redriven_map_runs``: to go on; ``left_map_runs``: run ids of those that nobody waits
+    for any more.
     ``continues``: the bound on transitions was reached; a Continue must follow.
     ``remains``: of an execution that ended otherwise than well, the frames that a redrive begins with.
     """
@@ -194,6 +204,7 @@ class Effects:
     calls: list[TaskCall] = field(default_factory=list)
     withdrawn: list[tuple[int, Any]] = field(default_factory=list)
     map_runs: list[MapRunStart] = field(default_factory=list)
+    redriven_map_runs: list[MapRunRedrive] = field(default_factory=list)
     left_map_runs: list[str] = field(default_factory=list)
     outcome: Outcome | None = None
     continues: bool = False

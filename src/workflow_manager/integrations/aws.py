@@ -196,6 +196,10 @@ class Aws:
                 return self._session.get_credentials()
         return self._assumed(role_arn, session_name)
 
+    def client(self, service: str) -> Any:
+        """A client of a service for who calls it with its own words and in its own threads. Raises Unreachable."""
+        return self._client(service, None, "", None, ATTEMPTS, READ_SECONDS)
+
     def _client(
         self,
         service: str,

@@ -65,6 +65,17 @@ class Service:
         return self.unnamed or f"{self.sdk}Exception"
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """How something is found by its name: the parameter that has it, the operation that lists its kind, and where."""
+
+    what: str
+    within: str
+    parameter: str
+    operation: str
+    member: str
+
+
 SERVICES: dict[str, Service] = {
     "athena": Service(
         "athena",
@@ -124,13 +135,23 @@ SERVICES: dict[str, Service] = {
         "emr",
         "ElasticMapReduce",
         "AmazonElasticMapReduce",
-        ("createCluster", "terminateCluster", "addStep", "cancelStep", "setClusterTerminationProtection"),
+        (
+            "createCluster",
+            "terminateCluster",
+            "addStep",
+            "cancelStep",
+            "setClusterTerminationProtection",
+            "modifyInstanceFleetByName",
+            "modifyInstanceGroupByName",
+        ),
         operations={
             "createCluster": ("emr", "RunJobFlow"),
             "terminateCluster": ("emr", "TerminateJobFlows"),
             "addStep": ("emr", "AddJobFlowSteps"),
             "cancelStep": ("emr", "CancelSteps"),
             "setClusterTerminationProtection": ("emr", "SetTerminationProtection"),
+            "modifyInstanceFleetByName": ("emr", "ModifyInstanceFleet"),
+            "modifyInstanceGroupByName": ("emr", "ModifyInstanceGroups"),
         },
     ),
     "emr-containers": Service(
@@ -203,6 +224,9 @@ class Optimised:
         name = operation_name or call.action[:1].upper() + call.action[1:]
         operation = model.operation_model(name)
         arguments = self._arguments(call)
+        named = NAMED.get(f"{self._name}:{call.action}")
+        if named is not None:
+            arguments["Id"] = await self._id_of(named, arguments, call, model)
         before = REQUESTS.get(f"{self._name}:{call.action}")
         if before is not None:
             arguments = before(arguments)
@@ -226,6 +250,31 @@ class Optimised:
         if after is not None:
             result = after(result)
         return encoded(result | sdk_metadata(HEADERS.get(f"{self._name}:{call.action}", self._name), answer, result))
+
+    async def _id_of(self, named: Named, arguments: dict[str, Any], call: IntegrationCall, model: Any) -> str:
+        """The id of what the arguments name, of which the service knows only ids. Raises IntegrationFailed."""
+        lacking = [name for name in (named.within, named.parameter) if not isinstance(arguments.get(name), str)]
+        if lacking:
+            raise unstartable(call, [f"The field '{name}' is required but was missing" for name in lacking])
+        wanted, asked = arguments[named.parameter], {named.within: arguments[named.within]}
+        marker: dict[str, Any] = {}
+        try:
+            while True:
+                answer = await self._call(self._service.client, named.operation, asked | marker, call)
+                for each in answer.members.get(named.member, ()):
+                    if each.get("Name") == wanted:
+                        return str(each["Id"])
+                if not answer.members.get("Marker"):
+                    break
+                marker = {"Marker": answer.members["Marker"]}
+        except Refused as refused:
+            raise self._failed(refused, model) from None
+        except Unreachable as unreachable:
+            raise IntegrationFailed(f"{self._service.prefix}.SdkClientException", unreachable.message) from None
+        raise IntegrationFailed(
+            f"{self._service.prefix}.{self._service.unnamed_error}",
+            f"There is no {named.what} named '{wanted}' in the cluster {asked[named.within]}",
+        )
 
     async def _call(self, client: str, operation: str, parameters: dict[str, Any], call: IntegrationCall) -> Answer:
         """Raises Refused, Unreachable."""
@@ -365,6 +414,20 @@ def _protection(arguments: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _fleet(arguments: dict[str, Any]) -> dict[str, Any]:
+    changed = {"InstanceFleetId": arguments["Id"], **_object(arguments.get("InstanceFleet"))}
+    return {"ClusterId": arguments["ClusterId"], "InstanceFleet": changed}
+
+
+def _group(arguments: dict[str, Any]) -> dict[str, Any]:
+    changed = {"InstanceGroupId": arguments["Id"], **_object(arguments.get("InstanceGroup"))}
+    return {"ClusterId": arguments["ClusterId"], "InstanceGroups": [changed]}
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
 def _created(result: dict[str, Any]) -> dict[str, Any]:
     return {"ClusterId": result.pop("JobFlowId", None), **result}
 
@@ -389,8 +452,20 @@ REQUESTS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "elasticmapreduce:cancelStep": _cancel_step,
     "elasticmapreduce:terminateCluster": _cluster,
     "elasticmapreduce:setClusterTerminationProtection": _protection,
+    "elasticmapreduce:modifyInstanceFleetByName": _fleet,
+    "elasticmapreduce:modifyInstanceGroupByName": _group,
 }
 """Actions whose parameters are not their operation's."""
+
+NAMED: dict[str, Named] = {
+    "elasticmapreduce:modifyInstanceFleetByName": Named(
+        "instance fleet", "ClusterId", "InstanceFleetName", "ListInstanceFleets", "InstanceFleets"
+    ),
+    "elasticmapreduce:modifyInstanceGroupByName": Named(
+        "instance group", "ClusterId", "InstanceGroupName", "ListInstanceGroups", "InstanceGroups"
+    ),
+}
+"""Actions on something that is looked for by its name."""
 
 RESULTS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "bedrock:invokeModel": _model_answer,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -20,7 +20,7 @@ import msgspec
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
-from workflow_manager.engine.integrations import IntegrationCall, IntegrationFailed
+from workflow_manager.engine.integrations import HttpExchange, IntegrationCall, IntegrationFailed
 from workflow_manager.integrations import shapes
 from workflow_manager.integrations.aws import Aws
 from workflow_manager.integrations.refusals import Refused, Unreachable
@@ -43,30 +43,6 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
 
     authorization_type: str = msgspec.field(name="AuthorizationType")
     auth_parameters: dict[str, Any] = msgspec.field(name="AuthParameters")
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """One request and its response, as TestState shows them: headers are (name, value)."""
-
-    method: str
-    url: str
-    request_headers: list[tuple[str, str]]
-    request_body: str
-    status: int
-    status_text: str
-    response_headers: list[tuple[str, str]]
-    response_body: str
-
-    @property
-    def result(self) -> dict[str, Any]:
-        """The Task's result."""
-        return {
-            "Headers": _listed(self.response_headers),
-            "ResponseBody": _value(self.response_body),
-            "StatusCode": self.status,
-            "StatusText": self.status_text,
-        }
 
 
 @dataclass(slots=True)
@@ -128,12 +104,16 @@ class HttpTasks:
         await self._client.aclose()
 
     async def invoke(self, call: IntegrationCall, /) -> str:
-        exchange = await self.exchange(call)
-        if exchange.status >= 300:
-            raise IntegrationFailed(f"States.Http.StatusCode.{exchange.status}", encoded(exchange.result))
-        return encoded(exchange.result)
+        return await self.invoke_showing(call, lambda _: None)
 
-    async def exchange(self, call: IntegrationCall) -> Exchange:
+    async def invoke_showing(self, call: IntegrationCall, show: Callable[[HttpExchange], None], /) -> str:
+        exchange = await self._exchange(call)
+        show(exchange)
+        if exchange.status >= 300:
+            raise IntegrationFailed(f"States.Http.StatusCode.{exchange.status}", encoded(_result(exchange)))
+        return encoded(_result(exchange))
+
+    async def _exchange(self, call: IntegrationCall) -> HttpExchange:
         """Send the request, authorised as its connection says. Raises IntegrationFailed when no response came."""
         arguments = msgspec.json.decode(call.arguments)
         request = _request(arguments, call)
@@ -142,9 +122,12 @@ class HttpTasks:
         if not isinstance(arn, str):
             raise unstartable(call, ["The field 'Authentication' must name a connection by its ConnectionArn"])
         connection = await self._connections.find(arn, call.role_arn)
-        body = _encoded(request, arguments.get("Transform"))
-        body = await self._authorised(arn, connection, request, body)
-        return await _sent(self._client, request, body, "States.Http.Socket", self._response_bytes)
+        defined_body = _encoded(request, arguments.get("Transform"))
+        defined = _Request(request.method, request.url, [*request.headers], [*request.query])
+        body = await self._authorised(arn, connection, request, defined_body)
+        return await _sent(
+            self._client, request, body, "States.Http.Socket", self._response_bytes, defined, defined_body
+        )
 
     async def _authorised(self, arn: str, connection: Connection, request: _Request, body: bytes) -> bytes:
         parameters = connection.auth_parameters
@@ -225,7 +208,7 @@ class ApiGateway:
         exchange = await _sent(self._client, request, body, "ApiGateway.SdkClientException", self._response_bytes)
         if exchange.status >= 400:
             raise IntegrationFailed(f"ApiGateway.{exchange.status}", exchange.response_body)
-        return encoded(exchange.result)
+        return encoded(_result(exchange))
 
     async def _sign(self, request: _Request, body: bytes, call: IntegrationCall) -> None:
         if self._aws is None:
@@ -339,8 +322,16 @@ def _with_invocation_parameters(extra: dict[str, Any], request: _Request, body: 
 
 
 async def _sent(
-    client: httpx.AsyncClient, request: _Request, body: bytes, unreachable: str, response_bytes: int
-) -> Exchange:
+    client: httpx.AsyncClient,
+    request: _Request,
+    body: bytes,
+    unreachable: str,
+    response_bytes: int,
+    defined: _Request | None = None,
+    defined_body: bytes | None = None,
+) -> HttpExchange:
+    """Send a request. ``defined`` and its body: the same without what is secret. Raises IntegrationFailed."""
+    defined = defined or request
     try:
         made = client.build_request(
             request.method,
@@ -359,15 +350,20 @@ async def _sent(
         raise IntegrationFailed(unreachable, f"No response within {TIMEOUT_SECONDS:g} seconds") from None
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, ValueError) as error:
         raise IntegrationFailed(unreachable, f"{_host(request.url)} cannot be reached: {_reason(error)}") from None
-    return Exchange(
-        request.method,
-        str(made.url),
-        [(name, value) for name, value in made.headers.items()],
-        body.decode(errors="replace"),
-        response.status_code,
-        response.reason_phrase or _phrase(response.status_code),
-        [(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw],
-        text,
+    headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in made.headers.raw]
+    secret = {pair[0].lower() for pair in request.headers if pair not in defined.headers}
+    return HttpExchange(
+        method=request.method,
+        url=str(made.url),
+        request_headers=headers,
+        request_body=body.decode(errors="replace"),
+        defined_url=str(httpx.URL(defined.url, params=defined.query) if defined.query else httpx.URL(defined.url)),
+        defined_headers=[(name, value) for name, value in headers if name.lower() not in secret],
+        defined_body=(body if defined_body is None else defined_body).decode(errors="replace"),
+        status=response.status_code,
+        status_text=response.reason_phrase or _phrase(response.status_code),
+        response_headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw],
+        response_body=text,
     )
 
 
@@ -397,6 +393,16 @@ def _reason(error: Exception) -> str:
     """Why there is no answer. What is wrong with a request is not repeated: it may be a secret, in a header."""
     text = "" if isinstance(error, httpx.LocalProtocolError | UnicodeError) else str(error)
     return text or type(error).__name__
+
+
+def _result(exchange: HttpExchange) -> dict[str, Any]:
+    """The Task's result."""
+    return {
+        "Headers": _listed(exchange.response_headers),
+        "ResponseBody": _value(exchange.response_body),
+        "StatusCode": exchange.status,
+        "StatusText": exchange.status_text,
+    }
 
 
 def _connection(described: dict[str, Any], secret: str) -> Connection:

@@ -158,7 +158,9 @@ class App:
 
         Raises CannotOpen, DefinitionsRefused.
         """
-        from workflow_manager.sdk.runtime import Runtime  # a second's imports, which who only registers tasks can do without
+        from workflow_manager.sdk.runtime import (
+            Runtime,
+        )  # a second's imports, which who only registers tasks can do without
 
         with self._lock:
             if self._runtime is None:

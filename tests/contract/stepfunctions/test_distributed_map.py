@@ -15,6 +15,8 @@ from embedded_world import ARN, PASS, World, running, task
 
 from workflow_manager.clock import VirtualClock
 from workflow_manager.engine import map_runs
+from workflow_manager.engine.draft import Limits
+from workflow_manager.engine.integrations import IntegrationCall, IntegrationFailed
 from workflow_manager.engine.object_stores import ObjectStores
 from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.errors import (
@@ -689,27 +691,254 @@ async def test_a_run_that_failed_is_retried_as_another(world: World, files: Path
 # ------------------------------------------------------------------------------------------- redrive
 
 
-@pytest.mark.parametrize("how", ["failed", "stopped"])
-async def test_a_redrive_of_the_execution_begins_another_map_run(world: World, how: str) -> None:
-    """AWS goes on with the same Map Run, of which only the children that did not succeed are run again."""
+async def redrive(world: World, arn: str) -> None:
+    await world.api.redrive_execution(t.RedriveExecutionInput(execution_arn=arn))
+
+
+async def work(world: World, activity: str, count: int, *refused: str) -> list[str]:
+    """Do so many of the activity's tasks: fail those of these inputs, and answer 10 times the others. The inputs, sorted."""
+    seen: list[str] = []
+    for _ in range(count):
+        polled = await until(lambda: taken(world, activity))
+        seen.append(polled.input)
+        if polled.input in refused:
+            await world.fail(polled.task_token)
+        else:
+            await world.succeed(polled.task_token, f"{polled.input}0")
+    return sorted(seen)
+
+
+async def events_since_redrive(world: World, arn: str) -> list[Any]:
+    history = (await world.api.get_execution_history(t.GetExecutionHistoryInput(execution_arn=arn))).events
+    types = [event.type for event in history]
+    return history[len(types) - 1 - types[::-1].index("ExecutionRedriven") :]
+
+
+async def test_a_redrive_runs_the_children_again_that_did_not_succeed(world: World) -> None:
+    activity = await world.activity()
+    machine = await world.machine(distributed({"T": task(activity)}, ToleratedFailureCount=1))
+    arn = await world.start(machine, value="[1,2,3,4]")
+    assert await work(world, activity, 4, "3", "4") == ["1", "2", "3", "4"]
+    assert (await finished(world, arn)).error == EXCEEDED[0]
+    failed = await the_run(world, arn)
+    assert (failed.status, failed.execution_counts.succeeded, failed.execution_counts.failed) == ("FAILED", 2, 2)
+    assert (failed.redrive_count, failed.redrive_date) == (0, None)
+
+    await redrive(world, arn)
+    assert await work(world, activity, 2) == ["3", "4"]
+    ended = await finished(world, arn)
+    assert (ended.status, ended.output, ended.redrive_count) == ("SUCCEEDED", "[10,20,30,40]", 1)
+
+    run = await the_run(world, arn)
+    assert run.map_run_arn == failed.map_run_arn
+    assert (run.status, run.redrive_count) == ("SUCCEEDED", 1)
+    assert run.redrive_date is not None
+    for counts in (run.execution_counts, run.item_counts):
+        assert (counts.succeeded, counts.failed, counts.total, counts.results_written) == (4, 0, 4, 4)
+        assert (counts.pending_redrive, counts.failures_not_redrivable) == (0, 0)
+
+    events = await events_since_redrive(world, arn)
+    assert [event.type for event in events] == [
+        "ExecutionRedriven",
+        "MapRunRedriven",
+        "MapRunSucceeded",
+        "MapStateSucceeded",
+        "MapStateExited",
+        "ExecutionSucceeded",
+    ]
+    assert events[1].details == {"mapRunArn": run.map_run_arn, "redriveCount": 1}
+    assert [event.previous_event_id for event in events[1:3]] == [events[0].id, events[1].id]
+
+
+async def test_children_that_were_redriven(world: World) -> None:
+    activity = await world.activity()
+    arn = await world.start(await world.machine(distributed({"T": task(activity)})), value="[1,2]")
+    first = await until(lambda: taken(world, activity))
+    await world.succeed(first.task_token, "1")
+    second = await until(lambda: taken(world, activity))
+    await world.fail(second.task_token)
+    await finished(world, arn)
+    (failed,) = await children(world, arn, status_filter="FAILED")
+    described = await world.describe(failed.execution_arn)
+    assert (described.redrive_status, described.redrive_status_reason) == ("REDRIVABLE_BY_MAP_RUN", None)
+
+    await redrive(world, arn)
+    await work(world, activity, 1)
+    await finished(world, arn)
+    (child,) = await children(world, arn, redrive_filter="REDRIVEN")
+    assert (child.execution_arn, child.status, child.redrive_count) == (failed.execution_arn, "SUCCEEDED", 1)
+    (other,) = await children(world, arn, redrive_filter="NOT_REDRIVEN")
+    assert (other.status, other.redrive_count) == ("SUCCEEDED", 0)
+    assert len(await children(world, arn)) == 2
+    described = await world.describe(child.execution_arn)
+    assert (described.redrive_count, described.redrive_status) == (1, "NOT_REDRIVABLE")
+    types = [event.type for event in await events_since_redrive(world, child.execution_arn)]
+    assert types[:2] == ["ExecutionRedriven", "ActivityScheduled"]
+
+
+async def test_items_that_were_not_started_are_started_by_a_redrive(world: World) -> None:
+    activity = await world.activity()
+    machine = await world.machine(distributed({"T": task(activity)}, MaxConcurrency=1))
+    arn = await world.start(machine, value="[1,2,3]")
+    polled = await until(lambda: taken(world, activity))
+    await world.fail(polled.task_token)
+    await finished(world, arn)
+    counts = (await the_run(world, arn)).execution_counts
+    assert (counts.failed, counts.pending) == (1, 2)
+
+    await redrive(world, arn)
+    await work(world, activity, 3)
+    assert (await finished(world, arn)).output == "[10,20,30]"
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_redrive_of_a_stopped_execution(world: World, at_once: bool) -> None:
+    """The children may still be being stopped when the redrive comes."""
     activity = await world.activity()
     arn = await world.start(await world.machine(distributed({"T": task(activity)})), value="[1,2]")
     await counted(world, arn, running=2)
-    if how == "failed":
-        await world.fail((await world.poll(activity)).task_token)
-    else:
-        await world.stop(arn)
-    await finished(world, arn)
-    assert await until(lambda: nothing_left(world))
+    await world.stop(arn)
+    if not at_once:
+        assert await until(lambda: nothing_left(world))
+    await redrive(world, arn)
+    if at_once:
+        await counted(world, arn, running=2, pending_redrive=0)
+    assert await work(world, activity, 2) == ["1", "2"]
+    assert (await finished(world, arn)).output == "[10,20]"
+    assert (await the_run(world, arn)).redrive_count == 1
 
-    await world.api.redrive_execution(t.RedriveExecutionInput(execution_arn=arn))
-    for _ in range(2):
-        polled = await until(lambda: taken(world, activity))
-        await world.succeed(polled.task_token, f"{polled.input}0")
-    ended = await finished(world, arn)
-    assert (ended.status, ended.output, ended.redrive_count) == ("SUCCEEDED", "[10,20]", 1)
-    runs = (await world.api.list_map_runs(t.ListMapRunsInput(execution_arn=arn))).map_runs
-    assert len({run.map_run_arn for run in runs}) == 2
+
+async def test_a_redrive_that_fails_again_and_another(world: World) -> None:
+    activity = await world.activity()
+    arn = await world.start(await world.machine(distributed({"T": task(activity)})), value="[1]")
+    for number in range(3):
+        assert await work(world, activity, 1, "1") == ["1"]
+        assert (await finished(world, arn)).status == "FAILED"
+        assert (await the_run(world, arn)).redrive_count == number
+        await redrive(world, arn)
+    assert await work(world, activity, 1) == ["1"]
+    assert (await finished(world, arn)).output == "[10]"
+    (child,) = await children(world, arn)
+    assert child.redrive_count == 3
+
+
+class Unsteady:
+    """An integration that takes a message and answers 10 times it, but refuses these at first."""
+
+    actions = ("sendMessage",)
+
+    def __init__(self, *refused: int) -> None:
+        self.refused = set(refused)
+        self.taken: list[int] = []
+
+    async def invoke(self, call: IntegrationCall) -> str:
+        message = json.loads(call.arguments)["MessageBody"]
+        self.taken.append(message)
+        if message in self.refused:
+            self.refused.remove(message)
+            raise IntegrationFailed("Unsteady")
+        return str(message * 10)
+
+
+async def test_express_children_are_started_anew(tmp_path: Path, clock: VirtualClock) -> None:
+    """Those that failed are, from their first state and in their places; whoever succeeded is not run again."""
+    service = Unsteady(1, 2)
+    states = {
+        "P": {"Type": "Pass", "Parameters": {"n.$": "$"}, "Next": "T"},
+        "T": task("arn:aws:states:::sqs:sendMessage", Parameters={"QueueUrl": "q", "MessageBody.$": "$.n"}),
+    }
+    async with running(tmp_path / "e.db", clock, integrations={"sqs": service}) as world:
+        fields = {"ToleratedFailureCount": 1, "MaxConcurrency": 1}
+        arn = await world.start(await world.machine(distributed(states, "EXPRESS", **fields)), value="[0,1,2,3]")
+        assert (await finished(world, arn)).status == "FAILED"
+        assert service.taken == [0, 1, 2]
+
+        await redrive(world, arn)
+        assert (await finished(world, arn)).output == "[0,10,20,30]"
+        assert service.taken == [0, 1, 2, 1, 2, 3]
+
+
+async def test_children_that_cannot_be_redriven_have_failed_for_good(tmp_path: Path, clock: VirtualClock) -> None:
+    """One whose history is full is counted among failuresNotRedrivable, and against the threshold."""
+    limits = Limits(history_events=30)
+    async with running(tmp_path / "l.db", clock, limits=limits) as world:
+        choice = {"Type": "Choice", "Choices": [{"Variable": "$", "NumericEquals": 0, "Next": "S"}], "Default": "L"}
+        loop = {"L": {"Type": "Pass", "Next": "C"}, "C": choice, "S": {"Type": "Succeed"}}
+        arn = await world.start(await world.machine(distributed(loop)), value="[1,2]")
+        assert (await finished(world, arn)).status == "FAILED"
+        child = (await children(world, arn))[0]
+        assert (await world.describe(child.execution_arn)).redrive_status == "NOT_REDRIVABLE"
+        await redrive(world, arn)
+        assert (await finished(world, arn)).error == EXCEEDED[0]
+        counts = (await the_run(world, arn)).execution_counts
+        assert counts.failures_not_redrivable == 1
+        assert (counts.pending_redrive, counts.failed + counts.aborted + counts.pending) == (0, 2)
+
+
+async def test_items_that_could_not_be_read_are_read_by_a_redrive(world: World, files: Path) -> None:
+    arn = await world.start(await world.machine(distributed(ItemReader=reader(InputType="JSON"))))
+    assert (await finished(world, arn)).error == "States.ItemReaderFailed"
+    (files / "in" / "x").write_text("[1,2]")
+    await redrive(world, arn)
+    assert (await finished(world, arn)).output == "[1,2]"
+    assert (await the_run(world, arn)).redrive_count == 1
+
+
+async def test_a_redrive_of_a_map_run_whose_results_are_written(world: World, files: Path) -> None:
+    activity = await world.activity()
+    fields = {"ResultWriter": writer(Transformation="NONE")}
+    arn = await world.start(await world.machine(distributed({"T": task(activity)}, **fields)), value="[1,2]")
+    await work(world, activity, 1, "1")
+    assert (await finished(world, arn)).status == "FAILED"
+    await redrive(world, arn)
+    await work(world, activity, 2)
+    found = written(files, (await finished(world, arn)).output)
+    assert [(each["Output"], each["Status"]) for each in found["SUCCEEDED"]] == [
+        ("10", "SUCCEEDED"),
+        ("20", "SUCCEEDED"),
+    ]
+    assert {each["RedriveCount"] for each in found["SUCCEEDED"]} == {1}
+    assert "FAILED" not in found
+
+
+async def test_map_runs_below_are_redriven_with_those_above(world: World) -> None:
+    """A child of a Map Run that is redriven redrives its own."""
+    activity = await world.activity()
+    below = distributed({"T": task(activity)}, Label="below")
+    arn = await world.start(await world.machine(distributed({"N": below["M"]})), value="[[1]]")
+    await work(world, activity, 1, "1")
+    assert (await finished(world, arn)).status == "FAILED"
+    await redrive(world, arn)
+    assert await work(world, activity, 1) == ["1"]
+    assert (await finished(world, arn)).output == "[[10]]"
+    assert len((await world.api.list_map_runs(t.ListMapRunsInput(execution_arn=arn))).map_runs) == 1
+
+
+@pytest.mark.parametrize("begun", [True, False])
+async def test_a_map_run_that_a_sibling_brought_down(world: World, begun: bool) -> None:
+    """One that had not begun when its sibling failed is begun by the redrive."""
+    activity = await world.activity()
+    sibling = await world.activity("sibling")
+    fails: dict[str, Any] = {"S": {**task(sibling), "End": True}}
+    if not begun:
+        fails = {"F": {"Type": "Fail"}}
+    branches = [
+        {"StartAt": "M", "States": distributed({"T": task(activity)})},
+        {"StartAt": next(iter(fails)), "States": fails},
+    ]
+    parallel = {"P": {"Type": "Parallel", "Branches": branches, "End": True}}
+    arn = await world.start(await world.machine(parallel), value="[1]")
+    if begun:
+        await counted(world, arn, running=1)
+        await world.fail((await until(lambda: taken(world, sibling))).task_token)
+    assert (await finished(world, arn)).status == "FAILED"
+    await redrive(world, arn)
+    types = [event.type for event in await events_since_redrive(world, arn)]
+    assert ("MapRunRedriven" in types, "MapRunStarted" in types) == (begun, not begun)
+    if begun:
+        await work(world, activity, 1)
+        await world.succeed((await until(lambda: taken(world, sibling))).task_token, "0")
+        assert (await finished(world, arn)).output == "[[10],0]"
 
 
 async def test_a_child_is_not_redriven_by_itself(world: World) -> None:
@@ -777,6 +1006,32 @@ async def test_restarts_lose_nothing_and_double_nothing(
         assert await until(lambda: nothing_left(world))
         assert [world.rows(table) for table in ("frame", "aside", "map_item")] == [0, 0, 0]
         assert (await world.types(arn)).count("MapRunSucceeded") == 1
+
+
+@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.parametrize("kind", ["STANDARD", "EXPRESS"])
+@pytest.mark.parametrize("loops", [1, 3])
+async def test_a_redrive_is_carried_out_over_restarts(tmp_path: Path, kind: str, loops: int) -> None:
+    """Every third item fails at first; the server is cut off again and again while they are redriven."""
+    clock, file = VirtualClock(), tmp_path / "r.db"
+    service = Unsteady(*range(0, 60, 3))
+    states = {"T": task("arn:aws:states:::sqs:sendMessage", Parameters={"QueueUrl": "q", "MessageBody.$": "$"})}
+    fields = {"ToleratedFailureCount": 19, "MaxConcurrency": 20}
+    options: dict[str, Any] = {"integrations": {"sqs": service}}
+    async with running(file, clock, **options) as world:
+        arn = await world.start(
+            await world.machine(distributed(states, kind, **fields)), value=json.dumps([*range(60)])
+        )
+        assert (await finished(world, arn)).error == EXCEEDED[0]
+        await redrive(world, arn)
+    for _ in range(25):
+        async with running(file, clock, **options) as world:
+            for _ in range(loops):
+                await asyncio.sleep(0)
+    async with running(file, clock, **options) as world:
+        assert json.loads(str((await finished(world, arn)).output)) == [10 * n for n in range(60)]
+        counts = (await the_run(world, arn)).execution_counts
+        assert (counts.succeeded, counts.total, counts.failed, counts.pending_redrive) == (60, 60, 0, 0)
 
 
 @pytest.mark.usefixtures("small_pieces")

@@ -317,6 +317,39 @@ async def test_a_test_case_outlives_a_restart(tmp_path: Path, clock: VirtualCloc
         assert (await world.ended(arn)).output == '{"n":1}'
 
 
+async def test_express_executions_have_test_cases(tmp_path: Path, clock: VirtualClock) -> None:
+    async with running(tmp_path / "e.db", clock, mocks=MOCKS) as world:
+        machine = await world.machine({"S": task(FUNCTION, Retry=RETRY)}, type="EXPRESS")
+        for case, output in (("Well", '{"n":1}'), ("Again", '"then"')):
+            request = t.StartSyncExecutionInput(state_machine_arn=f"{machine}#{case}")
+            waiting = asyncio.create_task(world.api.start_sync_execution(request))
+            while not waiting.done():
+                await asyncio.sleep(0.002)
+                clock.advance(1)
+            assert (await waiting).output == output
+        started = t.StartExecutionInput(state_machine_arn=f"{machine}#Well")
+        assert ":express:" in (await world.api.start_execution(started)).execution_arn
+        with pytest.raises(ValidationException, match="/StateMachines/m/TestCases/None"):
+            await world.api.start_sync_execution(t.StartSyncExecutionInput(state_machine_arn=f"{machine}#None"))
+
+
+@pytest.mark.parametrize("kind", ["STANDARD", "EXPRESS"])
+async def test_the_children_of_a_map_run_have_the_test_case_of_its_execution(
+    tmp_path: Path, clock: VirtualClock, kind: str
+) -> None:
+    """At any depth."""
+
+    def each(name: str, states: dict[str, Any]) -> dict[str, Any]:
+        config = {"Mode": "DISTRIBUTED", "ExecutionType": kind if "S" in states else "STANDARD"}
+        processor = {"ProcessorConfig": config, "StartAt": next(iter(states)), "States": states}
+        return {name: {"Type": "Map", "Label": name, "ItemProcessor": processor, "End": True}}
+
+    async with running(tmp_path / "e.db", clock, mocks=MOCKS) as world:
+        machine = await world.machine(each("Outer", each("Inner", {"S": task(FUNCTION)})))
+        arn = await world.start(f"{machine}#Well", value="[[1,2],[3]]")
+        assert (await world.ended(arn)).output == '[[{"n":1},{"n":1}],[{"n":1}]]'
+
+
 async def test_a_start_that_finds_the_execution_there_mocks_no_other(tmp_path: Path, clock: VirtualClock) -> None:
     """StartExecution with the name and input of one that runs answers that one."""
     async with running(tmp_path / "e.db", clock, mocks=MOCKS) as world:

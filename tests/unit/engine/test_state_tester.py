@@ -6,12 +6,14 @@ import asyncio
 import json
 from typing import Any
 
+import httpx
 import pytest
 
 from workflow_manager.asl.program import TaskResource
 from workflow_manager.engine.draft import Limits
 from workflow_manager.engine.integrations import IntegrationCall, IntegrationFailed
 from workflow_manager.engine.teststate import Invocations, StateTester, evaluation
+from workflow_manager.integrations.web import Connection, Connections, HttpTasks
 from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.arns import Arns
 from workflow_manager.stepfunctions.errors import (
@@ -39,11 +41,11 @@ PARALLEL = {
 JSONATA = {"QueryLanguage": "JSONata"}
 
 
-async def refuse(resource: TaskResource, arguments: str) -> str:
+async def refuse(resource: TaskResource, arguments: str, *_: Any) -> str:
     raise IntegrationFailed("Lambda.Boom", f"{resource.service} {arguments}")
 
 
-async def echo(_: TaskResource, arguments: str) -> str:
+async def echo(_resource: TaskResource, arguments: str, *_: Any) -> str:
     return json.dumps({"got": json.loads(arguments)})
 
 
@@ -207,7 +209,7 @@ async def test_a_state_that_fails_assigns_nothing() -> None:
 
 
 async def test_data_that_nests_too_deeply_fails_the_state() -> None:
-    async def deep(_resource: TaskResource, _arguments: str) -> str:
+    async def deep(*_: Any) -> str:
         raise RecursionError  # as whoever walks such data would
 
     answered = await answer(TASK, invoke=deep, role_arn=ROLE)
@@ -283,7 +285,7 @@ async def test_what_a_call_fails_with_is_the_states_error() -> None:
 
 
 async def test_a_call_may_take_as_long_as_the_state_allows() -> None:
-    async def never(_resource: TaskResource, _arguments: str) -> str:
+    async def never(*_: Any) -> str:
         await asyncio.Event().wait()
         return "{}"
 
@@ -324,6 +326,154 @@ async def test_calls_go_to_the_integrations_of_executions(resource: str, error: 
     invoke = Invocations({"aws-sdk:sfn": Service()}).invoke
 
     assert (await answer({**TASK, "Resource": resource}, invoke=invoke, role_arn=ROLE)).error == error
+
+
+async def test_the_role_of_the_credentials_is_passed_on() -> None:
+    roles: list[str | None] = []
+
+    class Roles:
+        actions = ("sendMessage",)
+
+        async def invoke(self, call: IntegrationCall, /) -> str:
+            roles.append(call.role_arn)
+            return "{}"
+
+    invoke = Invocations({"sqs": Roles()}).invoke
+    state = {**TASK, "Resource": "arn:aws:states:::sqs:sendMessage", "Credentials": {"RoleArn.$": "$.r"}}
+
+    await answer(state, {"r": ROLE}, invoke=invoke, role_arn=ROLE)
+
+    assert roles == [ROLE]
+
+
+@pytest.mark.parametrize("reveal", [True, False])
+async def test_the_http_request_and_response_of_an_http_task(reveal: bool) -> None:
+    """What the connection adds is a secret: it is shown only when that is asked for."""
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(404, json={"no": request.url.params["page"]})
+
+    parameters = {
+        "ApiKeyAuthParameters": {"ApiKeyName": "X-Key", "ApiKeyValue": "secret"},
+        "InvocationHttpParameters": {
+            "QueryStringParameters": [{"Key": "who", "Value": "secret"}],
+            "BodyParameters": [{"Key": "pin", "Value": "secret"}],
+        },
+    }
+    connection = Connection(authorization_type="API_KEY", auth_parameters=parameters)
+    http = HttpTasks(Connections({"c": connection}), transport=httpx.MockTransport(handle))
+    state = {
+        **TASK,
+        "Resource": "arn:aws:states:::http:invoke",
+        "Parameters": {
+            "ApiEndpoint": "https://example.test/orders",
+            "Method": "POST",
+            "Authentication": {"ConnectionArn": "arn:aws:events:us-east-1:000000000000:connection/c/1"},
+            "Headers": {"X-Mine": "1"},
+            "QueryParameters": {"page": 2},
+            "RequestBody": {"a": 1},
+        },
+    }
+
+    answered = await answer(state, invoke=Invocations({"http": http}).invoke, role_arn=ROLE, reveal_secrets=reveal)
+    await http.close()
+
+    assert answered.error == "States.Http.StatusCode.404"
+    assert answered.inspection_data is not None
+    request, response = answered.inspection_data.request, answered.inspection_data.response
+    assert request is not None
+    assert response is not None
+    assert (request.protocol, request.method) == ("https", "POST")
+    assert "X-Mine: 1" in str(request.headers)
+    if reveal:
+        assert request.url == "https://example.test/orders?page=2&who=secret"
+        assert "X-Key: secret" in str(request.headers)
+        assert request.body == '{"a":1,"pin":"secret"}'
+    else:
+        assert request.url == "https://example.test/orders?page=2"
+        assert request.body == '{"a":1}'
+        assert "secret" not in f"{request}{response}"
+    assert (response.protocol, response.status_code, response.status_message) == ("https", "404", "Not Found")
+    assert response.body == '{"no":"2"}'
+    assert "content-type: application/json" in str(response.headers).lower()
+
+
+# ------------------------------------------------------------------------------------------- distributed Maps
+
+
+def distributed(config: Any, resource: str = "s3:getObject", **fields: Any) -> dict[str, Any]:
+    read = {"Resource": f"arn:aws:states:::{resource}", "ReaderConfig": config, "Parameters": {"Bucket": "b"}}
+    if resource == "s3:getObject":
+        read["Parameters"]["Key"] = "k"
+    processor = {**MAP["ItemProcessor"], "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}}
+    return {
+        **MAP,
+        "ItemProcessor": processor,
+        "ItemReader": read,
+        "ItemSelector": {"v.$": "$$.Map.Item.Value"},
+        **fields,
+    }
+
+
+@pytest.mark.parametrize(
+    ("config", "read", "items"),
+    [
+        pytest.param({"InputType": "JSON"}, "[1,2]", [1, 2], id="JSON"),
+        pytest.param({"InputType": "JSON", "ItemsPointer": "/a/b"}, '{"a":{"b":[3]}}', [3], id="JSON with a pointer"),
+        pytest.param({"InputType": "JSON", "MaxItems": 1}, "[1,2]", [1], id="MaxItems"),
+        pytest.param({"InputType": "JSONL"}, '{"a":1}\n{"a":2}\n', [{"a": 1}, {"a": 2}], id="JSON Lines"),
+        pytest.param(
+            {"InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW"}, "a,b\n1,2\n", [{"a": "1", "b": "2"}], id="CSV"
+        ),
+        pytest.param({"InputType": "MANIFEST"}, '[{"Key":"x"}]', [{"Key": "x"}], id="the rows of a manifest's files"),
+    ],
+)
+async def test_what_an_item_reader_reads_is_read_as_it_says(config: Any, read: str, items: list[Any]) -> None:
+    given = t.TestStateConfiguration(map_item_reader_data=read)
+
+    answered = await answer(distributed(config), **mocked([]), state_configuration=given)
+
+    assert told(answered)["after_item_selector"] == [{"v": item} for item in items]
+    assert told(answered).get("after_items_pointer") == (items if "ItemsPointer" in config else None)
+
+
+async def test_a_listing_is_an_array() -> None:
+    given = t.TestStateConfiguration(map_item_reader_data='[{"Key":"x"}]')
+
+    answered = await answer(distributed({}, "s3:listObjectsV2"), **mocked([]), state_configuration=given)
+
+    assert told(answered)["after_item_selector"] == [{"v": {"Key": "x"}}]
+
+
+@pytest.mark.parametrize(
+    ("config", "read"),
+    [
+        pytest.param({"InputType": "JSON"}, '{"a":1}', id="an object is no list"),
+        pytest.param({"InputType": "JSON"}, "[1", id="JSON that ends early"),
+        pytest.param({"InputType": "JSON", "ItemsPointer": "/b"}, '{"a":[1]}', id="a pointer that leads nowhere"),
+        pytest.param({"InputType": "JSONL"}, "{", id="a line that is no JSON"),
+        pytest.param({"InputType": "MANIFEST"}, "{}", id="no manifest"),
+    ],
+)
+async def test_what_cannot_be_read_fails_the_map(config: Any, read: str) -> None:
+    given = t.TestStateConfiguration(map_item_reader_data=read)
+
+    answered = await answer(distributed(config), **mocked([]), state_configuration=given)
+
+    assert (answered.status, answered.error) == ("FAILED", "States.ItemReaderFailed")
+
+
+async def test_the_batches_of_an_item_batcher() -> None:
+    given = t.TestStateConfiguration(map_item_reader_data="[1,2,3]")
+    batcher = {"MaxItemsPerBatch": 2, "BatchInput": {"x.$": "$.x"}}
+    state = distributed({"InputType": "JSON"}, ItemBatcher=batcher)
+
+    answered = await answer(state, {"x": 7}, **mocked([]), state_configuration=given)
+
+    assert told(answered)["after_item_batcher"] == [
+        {"Items": [{"v": 1}, {"v": 2}], "BatchInput": {"x": 7}},
+        {"Items": [{"v": 3}], "BatchInput": {"x": 7}},
+    ]
 
 
 # ------------------------------------------------------------------------------------------- the context object

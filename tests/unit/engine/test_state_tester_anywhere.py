@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from mutations import mutate
 
-from workflow_manager.asl.program import TaskResource
 from workflow_manager.engine.draft import Limits
 from workflow_manager.engine.integrations import IntegrationFailed
 from workflow_manager.engine.teststate import StateTester
@@ -49,7 +48,7 @@ def names(node: Any) -> list[str]:
     return found
 
 
-async def refuse(_resource: TaskResource, _arguments: str) -> str:
+async def refuse(*_: Any) -> str:
     raise IntegrationFailed("E", "cause")
 
 

@@ -69,6 +69,58 @@ async def test_bad_parameters_are_the_tasks_failure(name: str, action: str, argu
         await service(StandIn(answers), name).invoke(called(name, action, arguments))
 
 
+@pytest.mark.parametrize(
+    ("kind", "changed", "listed", "modified", "sent"),
+    [
+        pytest.param(
+            "Fleet",
+            {"TargetSpotCapacity": 8},
+            "ListInstanceFleets",
+            "ModifyInstanceFleet",
+            {"ClusterId": "j-1", "InstanceFleet": {"InstanceFleetId": "2", "TargetSpotCapacity": 8}},
+            id="a fleet",
+        ),
+        pytest.param(
+            "Group",
+            {"InstanceCount": 8},
+            "ListInstanceGroups",
+            "ModifyInstanceGroups",
+            {"ClusterId": "j-1", "InstanceGroups": [{"InstanceGroupId": "2", "InstanceCount": 8}]},
+            id="a group",
+        ),
+    ],
+)
+async def test_what_emr_knows_by_ids_is_found_by_its_name(
+    kind: str, changed: dict[str, Any], listed: str, modified: str, sent: dict[str, Any]
+) -> None:
+    """On whichever page of the list it is."""
+
+    def pages(_service: str, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        if operation != listed:
+            return {}
+        last = "Marker" in parameters
+        return {f"Instance{kind}s": [{"Id": "2" if last else "1", "Name": "core" if last else "main"}]} | (
+            {} if last else {"Marker": "m"}
+        )
+
+    aws = StandIn(pages)
+    action = f"modifyInstance{kind}ByName"
+    arguments = {"ClusterId": "j-1", f"Instance{kind}Name": "core", f"Instance{kind}": changed}
+
+    await service(aws, "elasticmapreduce").invoke(called("elasticmapreduce", action, arguments))
+    assert [call[1] for call in aws.calls] == [listed, listed, modified]
+    assert aws.calls[-1][2] == sent
+
+    arguments[f"Instance{kind}Name"] = "none"
+    with pytest.raises(IntegrationFailed, match="named 'none' in the cluster j-1") as failed:
+        await service(aws, "elasticmapreduce").invoke(called("elasticmapreduce", action, arguments))
+    assert failed.value.error == "ElasticMapReduce.AmazonElasticMapReduceException"
+
+    del arguments[f"Instance{kind}Name"]
+    with pytest.raises(IntegrationFailed, match="is required but was missing"):
+        await service(aws, "elasticmapreduce").invoke(called("elasticmapreduce", action, arguments))
+
+
 async def test_events_carry_their_origin() -> None:
     aws = StandIn()
     entries = [{"Detail": {"a": 1}, "DetailType": "d", "Source": "s", "Resources": ["arn:x"]}]

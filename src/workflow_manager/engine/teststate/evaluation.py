@@ -7,9 +7,11 @@ which type is recorded in tests/conformance (``test_state``).
 
 from __future__ import annotations
 
+import io
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, BinaryIO
 
 from workflow_manager.asl.program import (
     ChoiceState,
@@ -28,6 +30,10 @@ from workflow_manager.asl.program import (
 from workflow_manager.engine import outcomes
 from workflow_manager.engine.children import TOLERANCE_EXCEEDED
 from workflow_manager.engine.data import Data, text_of
+from workflow_manager.engine.distributed import batcher_of
+from workflow_manager.engine.integrations import HttpExchange
+from workflow_manager.engine.item_batches import Batches, TooLarge
+from workflow_manager.engine.item_sources import Unreadable, items_of, readable
 from workflow_manager.engine.teststate.request import Trial, check_failure_count
 from workflow_manager.stepfunctions import types as t
 
@@ -40,7 +46,8 @@ EXCEEDED_CAUSE = "The specified tolerated failure threshold was exceeded"
 class Attempt:
     """A trial under way. ``seen`` gathers what the inspection tells; ``assigned`` what the state put into variables.
 
-    ``timeout_seconds`` is how long a Task's call may take.
+    ``timeout_seconds`` is how long a Task's call may take, ``role_arn`` the role of its Credentials; ``exchanges`` are the HTTP
+    requests that it made.
     """
 
     trial: Trial
@@ -50,6 +57,8 @@ class Attempt:
     assigned: dict[str, Any] = field(default_factory=dict)
     next_state: str | None = None
     timeout_seconds: float = LONGEST_SECONDS
+    role_arn: str | None = None
+    exchanges: list[HttpExchange] = field(default_factory=list)
 
     @property
     def state(self) -> State:
@@ -109,9 +118,10 @@ def _task(attempt: Attempt, state: Any) -> Json:
     raw = attempt.trial.input.value
     if state.timeout_seconds is not None:
         attempt.timeout_seconds = min(state.timeout_seconds(raw, env), LONGEST_SECONDS)
-    for expression in (state.heartbeat_seconds, state.credentials):
-        if expression is not None:
-            expression(raw, env)
+    if state.heartbeat_seconds is not None:
+        state.heartbeat_seconds(raw, env)
+    if state.credentials is not None:
+        attempt.role_arn = state.credentials(raw, env).get("RoleArn")
     return value
 
 
@@ -125,15 +135,20 @@ def _parallel(attempt: Attempt, state: Any) -> Json:
 
 def _map(attempt: Attempt, state: Any) -> Json:
     value, env, seen = _filtered(attempt, state), attempt.env, attempt.seen
-    items = attempt.trial.items
-    reads = state.distributed is not None and state.distributed.get("ItemReader") is not None
-    if items is None:
-        items = [] if reads else state.items(value, env)
-        if not state.jsonata and not reads:
+    fields = state.distributed or {}
+    reader, batcher = fields.get("ItemReader"), fields.get("ItemBatcher")
+    if reader is not None:
+        items = _read(attempt, reader, value)
+    else:
+        items = state.items(value, env)
+        if not state.jsonata:
             seen.after_items_path = text_of(items)
+    selected = items
     if state.item_selector is not None:
         selected = [_selected(state, value, env, index, item) for index, item in enumerate(items)]
         seen.after_item_selector = text_of(selected)
+    if batcher is not None:
+        seen.after_item_batcher = _batched(attempt, batcher, value, selected)
     seen.max_concurrency = 0
     if state.max_concurrency is not None:
         seen.max_concurrency = int(state.max_concurrency(value, env))
@@ -142,6 +157,41 @@ def _map(attempt: Attempt, state: Any) -> Json:
     if state.tolerated_failure_percentage is not None:
         seen.tolerated_failure_percentage = float(state.tolerated_failure_percentage(value, env))
     return items
+
+
+def _read(attempt: Attempt, reader: Any, value: Json) -> list[Json]:
+    """The items in what the request says that the ItemReader read. Raises Failure.
+
+    Of a listing or a manifest, whose objects are not there, an array of the items will do.
+    """
+    text, config = attempt.trial.read, reader["ReaderConfig"]
+    if text is None:
+        return []
+    if config.get("InputType") not in ("JSON", "JSONL", "CSV") or config.get("ManifestType") is not None:
+        config = {"InputType": "JSON"} if text.lstrip().startswith("[") or "InputType" not in config else config
+    most = int(reader["MaxItems"](value, attempt.env)) if reader["MaxItems"] is not None else 0
+    found = items_of(io.BytesIO(text.encode()), config, _nothing_else)
+    try:
+        items = list(itertools.islice(readable(found), most or None))
+    except Unreadable as error:
+        raise Failure("States.ItemReaderFailed", str(error), runtime=False) from None
+    if config.get("ItemsPointer"):
+        attempt.seen.after_items_pointer = text_of(items)
+    return items
+
+
+def _nothing_else(bucket: str, key: str) -> BinaryIO:
+    raise Unreadable(f"There is no object {key} in {bucket}: only what the ItemReader reads first is given.")
+
+
+def _batched(attempt: Attempt, fields: Any, value: Json, items: list[Json]) -> str:
+    """The inputs of the children, as an array's text. Raises Failure."""
+    batches = Batches(batcher_of(fields, value, attempt.env, attempt.limit_bytes))
+    try:
+        made = [batch.text for item in items for batch in batches.add(item)]
+    except TooLarge as error:
+        raise Failure("States.DataLimitExceeded", str(error), runtime=False) from None
+    return f"[{','.join([*made, *(batch.text for batch in batches.rest())])}]"
 
 
 def _selected(state: MapState, value: Json, env: Env, index: int, item: Json) -> Json:

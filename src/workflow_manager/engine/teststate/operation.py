@@ -12,17 +12,19 @@ from workflow_manager.asl.jsontext import from_text
 from workflow_manager.asl.program import Env, Failure, Json, TaskResource, TaskState
 from workflow_manager.engine.data import text_of
 from workflow_manager.engine.draft import Limits
-from workflow_manager.engine.integrations import IntegrationFailed
+from workflow_manager.engine.integrations import HttpExchange, IntegrationFailed
 from workflow_manager.engine.teststate import evaluation
 from workflow_manager.engine.teststate.context import given_context, made_up_context
 from workflow_manager.engine.teststate.evaluation import Attempt, StateFailed
+from workflow_manager.engine.teststate.exchange import exchanged
 from workflow_manager.engine.teststate.mock_schema import check_result
 from workflow_manager.engine.teststate.request import Trial, read_request
 from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.arns import Arns
 
-Invoke: TypeAlias = Callable[[TaskResource, str], Awaitable[str]]
-"""Carries a Task's call out once: (resource, arguments as JSON text) -> result as JSON text. Raises IntegrationFailed."""
+Invoke: TypeAlias = Callable[[TaskResource, str, str | None, Callable[[HttpExchange], None]], Awaitable[str]]
+"""Carries a Task's call out once: (resource, arguments as JSON text, role of the Credentials, who is shown HTTP requests) ->
+result as JSON text. Raises IntegrationFailed."""
 
 
 class StateTester:
@@ -45,6 +47,9 @@ class StateTester:
             answer = evaluation.failed(attempt, "States.Runtime", "The data of the state is nested too deeply.")
         if request.inspection_level in ("DEBUG", "TRACE"):
             answer.inspection_data = attempt.inspection()
+        if request.inspection_level == "TRACE" and attempt.exchanges:
+            shown = exchanged(attempt.exchanges[-1], reveal=bool(request.reveal_secrets))
+            attempt.seen.request, attempt.seen.response = shown
         return answer
 
     async def _tried(self, attempt: Attempt) -> t.TestStateOutput:
@@ -53,7 +58,8 @@ class StateTester:
             work = evaluation.before_work(attempt)
             if isinstance(trial.state, TaskState) and trial.mock is None:
                 async with asyncio.timeout(attempt.timeout_seconds):
-                    work = from_text(await self._invoke(trial.state.resource, text_of(work)))
+                    role_arn, show = attempt.role_arn, attempt.exchanges.append
+                    work = from_text(await self._invoke(trial.state.resource, text_of(work), role_arn, show))
         except IntegrationFailed as failure:
             return evaluation.failed(attempt, failure.error, failure.cause)
         except TimeoutError:

@@ -36,7 +36,7 @@ class Mock:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What is tried. ``items`` are those that an ItemReader would have read."""
+    """What is tried. ``read`` is what an ItemReader would have read, as it stands in its source."""
 
     state: State
     input: Data
@@ -45,7 +45,7 @@ class Trial:
     role_arn: str | None
     retries_made: int = 0
     iterations_failed: int | None = None
-    items: list[Json] | None = None
+    read: str | None = None
 
 
 def read_request(request: t.TestStateInput, limit_bytes: int) -> Trial:
@@ -67,7 +67,7 @@ def read_request(request: t.TestStateInput, limit_bytes: int) -> Trial:
         role_arn=request.role_arn,
         retries_made=configuration.retrier_retry_count or 0,
         iterations_failed=configuration.map_iteration_failure_count,
-        items=_items(configuration.map_item_reader_data),
+        read=configuration.map_item_reader_data,
     )
 
 
@@ -106,17 +106,6 @@ def _variables(text: str | None) -> dict[str, Any]:
     if not isinstance(variables, dict):
         raise ValidationException("Variables must be a JSON object: names of variables, and their values")
     return variables
-
-
-def _items(text: str | None) -> list[Json] | None:
-    """What an ItemReader would have read: a JSON array; of anything else, the text itself is one item."""
-    if text is None:
-        return None
-    try:
-        items = from_text(text)
-    except ValueError:
-        return text.splitlines()
-    return items if isinstance(items, list) else [items]
 
 
 # ------------------------------------------------------------------------------------------- the state
