@@ -1,10 +1,10 @@
 """What must withstand ``kill -9`` and power cuts: a real server, a real worker process, SIGKILL at random and at chosen moments.
 
-Executions of every shape in chaos_shapes.py are started all the time. The server ends thirty times (``make soak``: a
-thousand times), at a random moment or at a crash point of its disk (failing_disk.py), and every other time a power cut takes some of
-what was written and not synced. Then an independent account is held against the server's: every acknowledged start ended once,
-with the right outcome and output; histories have no gaps; no acknowledged task result is missing or was asked for again; every
-nested execution was started once; no timer was early, and none was lost.
+Executions of every shape in chaos_shapes.py are started all the time. The server ends thirty times (``make soak``: a thousand
+times), at a random moment or at a crash point of its disk (failing_disk.py), and every other time a power cut takes some of what
+was written and not synced. Then an independent account is held against the server's: every acknowledged start ended once, with
+the right outcome and output; histories have no gaps; no acknowledged task result is missing or was asked for again; every nested
+execution was started once; no timer was early, and none was lost.
 """
 
 from __future__ import annotations
