@@ -221,6 +221,11 @@ class EmbeddedStepFunctions:
         """The answer of a GetActivityTask could not be sent."""
         self._activities.undelivered(task_token)
 
+    @_answered
+    async def encoded_history(self, request: t.GetExecutionHistoryInput, /) -> bytes:
+        """GetExecutionHistory, as the wire spells its answer."""
+        return self._executions.encoded_history(request)
+
     # ------------------------------------------------------------------------------------------ the API
 
     @_answered
