@@ -72,6 +72,10 @@ bench: dev ## Measure the hot paths; see bench/README.md
 lambda: dev ## Put the code of the Lambda functions into dist/workflow-manager-lambda.zip
 	@UV=$(BIN)/uv tools/make_lambda.sh dist/workflow-manager-lambda.zip
 
+.PHONY: soak
+soak: dev ## Kill a server at work a thousand times, with power cuts, and see that nothing was lost
+	WFM_TEST_KILLS=$${WFM_TEST_KILLS:-1000} $(BIN)/python -m pytest -q -s tests/acceptance/test_kill.py
+
 .PHONY: mutations
 mutations: dev ## Break every valid definition in 400 places, and see each run or be refused for that place
 	WFM_MUTATIONS=400 $(BIN)/python -m pytest -q tests/unit/engine/test_mutations.py

@@ -2,69 +2,103 @@
 
     python chaos_worker.py PORT ACTIVITY_ARN LOG THREADS
 
-A task whose input has ``"flaky": true`` fails once for each execution with error Flaky, then succeeds.
+What a task's ``do`` says:
+
+    double   succeed with {"doubled": 2n}
+    flaky    fail once for each execution with error Flaky, then double      once   the same, with error Fatal
+    fatal    fail with error Fatal
+    silent   say nothing the first time for each execution, then double
+    beat     send three heartbeats, then double
+    call     succeed the task whose token is in the input, then double
+
+The log has a line for each token that was got (GOT), whose result was acknowledged (ACK success, ACK failure), or whose
+result came too late or a second time, its first acknowledgement having been lost (GONE); the last word is the execution's name.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
 import threading
 import time
+from typing import Any
 
 from sfn_http import Refused, StepFunctionsHttp, Unreachable
 
-
-def work(port: int, activity: str, log: int, failed: set[str]) -> None:
-    client = StepFunctionsHttp(port)
-    while True:
-        try:
-            task = client.call("GetActivityTask", activityArn=activity, workerName=f"w{os.getpid()}")
-        except (Unreachable, Refused):
-            time.sleep(0.02)
-            continue
-        token = task.get("taskToken")
-        if not token:
-            continue
-        note(log, "GOT", token)
-        value = json.loads(task["input"])
-        answer(client, log, token, value, failed)
+AGAIN_SECONDS = 0.02
+BEAT_SECONDS = 0.2
 
 
-def answer(client: StepFunctionsHttp, log: int, token: str, value: dict[str, object], failed: set[str]) -> None:
-    name = str(value["name"])
-    fails = bool(value["flaky"]) and name not in failed
-    while True:
-        try:
-            if fails:
-                client.call("SendTaskFailure", taskToken=token, error="Flaky", cause="the first try")
-                failed.add(name)
-            else:
-                client.call("SendTaskSuccess", taskToken=token, output=json.dumps({"doubled": value["n"] * 2}))
-        except Unreachable:
-            time.sleep(0.02)
-        except Refused as refused:
-            if refused.code != "TaskTimedOut":
-                raise
-            failed.add(name)
-            note(log, "GONE", token)  # an earlier answer counted, though its acknowledgement was lost
+class Worker:
+    def __init__(self, port: int, activity: str, log: int, seen: set[str]) -> None:
+        self.client = StepFunctionsHttp(port)
+        self.activity = activity
+        self.log = log
+        self.seen = seen  # names of executions whose first task has been failed, or left
+
+    def run(self) -> None:
+        while True:
+            try:
+                task = self.client.call("GetActivityTask", activityArn=self.activity, workerName=f"w{os.getpid()}")
+            except (Unreachable, Refused):
+                time.sleep(AGAIN_SECONDS)
+                continue
+            if task.get("taskToken"):
+                value = json.loads(task["input"])
+                self.note("GOT", task["taskToken"], value["name"])
+                self.work(task["taskToken"], value)
+
+    def work(self, token: str, value: dict[str, Any]) -> None:
+        do, name, result = value["do"], value["name"], json.dumps({"doubled": value["n"] * 2})
+        first = name not in self.seen
+        if do == "fatal" or (do in {"flaky", "once"} and first):
+            error = "Flaky" if do == "flaky" else "Fatal"
+            self.answer("SendTaskFailure", token, name, error=error, cause="the first try")
+            self.seen.add(name)
             return
-        else:
-            note(log, "ACK", token)
+        if do == "silent" and first:
+            self.seen.add(name)
+            return
+        if do == "beat":
+            for _ in range(3):
+                self.beat(token)
+                time.sleep(BEAT_SECONDS)
+        if do == "call":
+            self.answer("SendTaskSuccess", value["token"], name, note=False, output=result)
+        self.answer("SendTaskSuccess", token, name, output=result)
+
+    def beat(self, token: str) -> None:
+        with contextlib.suppress(Unreachable, Refused):  # the result will be refused, too, if it is late
+            self.client.call("SendTaskHeartbeat", taskToken=token)
+
+    def answer(self, operation: str, token: str, name: str, *, note: bool = True, **result: str) -> None:
+        outcome = "ACK"
+        while True:
+            try:
+                self.client.call(operation, taskToken=token, **result)
+            except Unreachable:
+                time.sleep(AGAIN_SECONDS)
+                continue
+            except Refused as refused:
+                if refused.code != "TaskTimedOut":
+                    raise
+                outcome = "GONE"
+            if note:
+                self.note(outcome, token, f"{'success' if operation == 'SendTaskSuccess' else 'failure'} {name}")
             return
 
-
-def note(log: int, what: str, token: str) -> None:
-    os.write(log, f"{time.monotonic():.6f} {what} {token}\n".encode())
+    def note(self, what: str, token: str, more: str) -> None:
+        os.write(self.log, f"{time.monotonic():.6f} {what} {token} {more}\n".encode())
 
 
 def main() -> None:
     port, activity, path, threads = int(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    failed: set[str] = set()
+    seen: set[str] = set()
     for _ in range(threads):
-        threading.Thread(target=work, args=(port, activity, log, failed), daemon=True).start()
+        threading.Thread(target=Worker(port, activity, log, seen).run, daemon=True).start()
     threading.Event().wait()
 
 

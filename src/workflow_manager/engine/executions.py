@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import heapq
 import uuid
-from collections.abc import Iterable
-from typing import Any, Literal
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -32,14 +32,20 @@ from workflow_manager.stepfunctions.errors import (
     StateMachineTypeNotSupported,
     ValidationException,
 )
-from workflow_manager.stepfunctions.history import HistoryEvent
+from workflow_manager.stepfunctions.history import HistoryEvent, StoredEvent, encode_page
 
 STATUSES = ("RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
 EXECUTION_DATA = ("input", "output", "parameters", "cause", "error")
 """Members of event details that includeExecutionData=false leaves out."""
 
+REFERENCE = b"\\u0000"
+"""How a reference to a payload begins (payloads.py) in a row of history, which is JSON."""
+
 _events = msgspec.json.Decoder(list[HistoryEvent]).decode
+_stored_events = msgspec.json.Decoder(list[StoredEvent]).decode
 _json = msgspec.json.Decoder().decode
+
+E = TypeVar("E", HistoryEvent, StoredEvent)
 
 
 class Executions:
@@ -290,7 +296,7 @@ class Executions:
     def history(self, request: t.GetExecutionHistoryInput) -> t.GetExecutionHistoryOutput:
         execution_id, *_ = self._find(request.execution_arn)
         limit, at = page_of(request.max_results, request.next_token, int)
-        events, more = self._page(execution_id, limit, at, reverse=bool(request.reverse_order))
+        events, more = self._page(execution_id, limit, at, _events, reverse=bool(request.reverse_order))
         self._runner.payloads.resolve(events)
         if request.include_execution_data is False:
             for event in events:
@@ -298,9 +304,26 @@ class Executions:
                     event.details = {k: v for k, v in event.details.items() if k not in EXECUTION_DATA}
         return t.GetExecutionHistoryOutput(events=events, next_token=page_token(more) if more is not None else None)
 
+    def encoded_history(self, request: t.GetExecutionHistoryInput) -> bytes:
+        """The same as JSON, as the wire spells it. Details are passed on as they were written."""
+        if request.include_execution_data is False:
+            answer = self.history(request)
+            return encode_page(answer.events, answer.next_token)
+        execution_id, *_ = self._find(request.execution_arn)
+        limit, at = page_of(request.max_results, request.next_token, int)
+        events, more = self._page(execution_id, limit, at, self._as_written, reverse=bool(request.reverse_order))
+        return encode_page(events, page_token(more) if more is not None else None)
+
+    def _as_written(self, row: bytes) -> list[StoredEvent]:
+        if REFERENCE not in row:
+            return _stored_events(row)
+        events = _events(row)
+        self._runner.payloads.resolve(events)
+        return _stored_events(msgspec.json.encode(events))
+
     def _page(
-        self, execution_id: int, limit: int, at: int | None, *, reverse: bool
-    ) -> tuple[list[HistoryEvent], int | None]:
+        self, execution_id: int, limit: int, at: int | None, decode: Callable[[bytes], list[E]], *, reverse: bool
+    ) -> tuple[list[E], int | None]:
         """Events from id ``at`` on, and the id that the next page begins with."""
         base = execution_id << SHIFT
         if at is not None and at >> SHIFT:
@@ -314,9 +337,9 @@ class Executions:
             )[0][0]
             sql = "SELECT events FROM history WHERE key >= ? AND key < ? ORDER BY key"
             rows = self._database.reader.execute(sql, (first or base, base + (1 << SHIFT)))
-        found: list[HistoryEvent] = []
+        found: list[E] = []
         for (blob,) in rows:
-            chunk = _events(blob)
+            chunk = decode(blob)
             if reverse:
                 chunk.reverse()
             if at is not None and not found:

@@ -19,6 +19,9 @@ from workflow_manager.stepfunctions.arns import Arns
 CACHED = 1_000
 """How many live executions are kept in memory; the others are rows until something happens to them."""
 
+EVENTS_A_ROW = 100
+"""A step's events are one row of history, or several: a page of it is read without reading thousands that are not on it."""
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -96,10 +99,9 @@ class LiveExecutions:
         if self._payloads.lifted:
             events, kept = self._payloads.kept_events(batch, events), partial(self._payloads.kept, batch)
         if effects.events and not execution.express:
-            batch.execute(
-                "INSERT INTO history VALUES (?, ?, ?)",
-                (base + effects.events[0].id, effects.last_event, _encode(events)),
-            )
+            for at in range(0, len(events), EVENTS_A_ROW):
+                some = events[at : at + EVENTS_A_ROW] if len(events) > EVENTS_A_ROW else events
+                batch.execute("INSERT INTO history VALUES (?, ?, ?)", (base + some[0].id, some[-1].id, _encode(some)))
         if effects.outcome is not None:
             self._cache.pop(execution.id, None)
             if not fresh:

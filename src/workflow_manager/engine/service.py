@@ -225,6 +225,11 @@ class EmbeddedStepFunctions:
         """The state that a task is of, and which attempt at it this is."""
         return self._activities.about(task_token)
 
+    @_answered
+    async def encoded_history(self, request: t.GetExecutionHistoryInput, /) -> bytes:
+        """GetExecutionHistory, as the wire spells its answer."""
+        return self._executions.encoded_history(request)
+
     # ------------------------------------------------------------------------------------------ the API
 
     @_answered

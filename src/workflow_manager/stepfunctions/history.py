@@ -6,9 +6,14 @@ small value: its type, and its details as AWS spells them. ``DETAILS`` says whic
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from msgspec import Struct
+from msgspec import Raw, Struct
+from msgspec.json import Encoder
+
+if TYPE_CHECKING:
+    from workflow_manager.stepfunctions.types import GetExecutionHistoryInput
 
 
 class HistoryEvent(Struct, array_like=True):
@@ -35,6 +40,48 @@ class HistoryEvent(Struct, array_like=True):
         if self.details is not None:
             event[DETAILS[self.type]] = self.details
         return event
+
+
+class StoredEvent(Struct, array_like=True):
+    """A HistoryEvent as it was stored, its details unread: what is only passed on need not be."""
+
+    id: int
+    previous_event_id: int
+    timestamp: float
+    type: str
+    details: Raw = Raw(b"null")
+
+    def wire(self) -> dict[str, Any]:
+        """The event as the API spells it."""
+        event = {
+            "timestamp": self.timestamp,
+            "type": self.type,
+            "id": self.id,
+            "previousEventId": self.previous_event_id,
+        }
+        if self.details != NO_DETAILS:
+            event[DETAILS[self.type]] = self.details
+        return event
+
+
+NO_DETAILS = Raw(b"null")
+
+_encode = Encoder().encode
+
+
+def encode_page(events: Sequence[HistoryEvent] | Sequence[StoredEvent], next_token: str | None) -> bytes:
+    """The answer of GetExecutionHistory, as JSON."""
+    page: dict[str, Any] = {"events": [event.wire() for event in events]}
+    if next_token is not None:
+        page["nextToken"] = next_token
+    return _encode(page)
+
+
+@runtime_checkable
+class EncodedHistory(Protocol):
+    """An implementation that can answer GetExecutionHistory as the wire spells it, without reading what it passes on."""
+
+    async def encoded_history(self, request: GetExecutionHistoryInput, /) -> bytes: ...
 
 
 def _details_member(event_type: str) -> str:

@@ -24,6 +24,7 @@ import structlog
 
 from workflow_manager.stepfunctions import errors
 from workflow_manager.stepfunctions import types as t
+from workflow_manager.stepfunctions.history import EncodedHistory, encode_page
 from workflow_manager.stepfunctions.longpoll import Delivery, Describes, Gone, answer_poll
 from workflow_manager.stepfunctions.patience import Patience
 from workflow_manager.stepfunctions.protocol import OPERATIONS, StepFunctions
@@ -157,11 +158,18 @@ def create_wire(
 def _operation(stepfunctions: StepFunctions, name: str, max_payload: int) -> Operation:
     method, request_type, _ = OPERATIONS[name]
     attributes = {field.encode_name: field.name for field in msgspec.structs.fields(request_type)}
+    call: Callable[[Any], Coroutine[Any, Any, Any]] = getattr(stepfunctions, method)
+    encode: Callable[[Any], bytes] = encoder.encode
+    if name == "GetExecutionHistory":
+        if isinstance(stepfunctions, EncodedHistory):
+            call, encode = stepfunctions.encoded_history, bytes
+        else:
+            encode = _encode_history
     return Operation(
         name=name,
-        call=getattr(stepfunctions, method),
+        call=call,
         decode=msgspec.json.Decoder(request_type).decode,
-        encode=_encode_history if name == "GetExecutionHistory" else encoder.encode,
+        encode=encode,
         checks=tuple((attributes[member], fits) for member, fits in checks(request_shape(name, max_payload))),
         max_payload=max_payload,
         polls=name == "GetActivityTask",
@@ -169,10 +177,7 @@ def _operation(stepfunctions: StepFunctions, name: str, max_payload: int) -> Ope
 
 
 def _encode_history(result: t.GetExecutionHistoryOutput) -> bytes:
-    page: dict[str, Any] = {"events": [event.wire() for event in result.events]}
-    if result.next_token is not None:
-        page["nextToken"] = result.next_token
-    return encoder.encode(page)
+    return encode_page(result.events, result.next_token)
 
 
 def _request_ids() -> Callable[[], bytes]:
