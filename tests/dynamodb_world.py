@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any
 
 from serving import session
@@ -12,9 +16,12 @@ from workflow_manager.model import Workflow
 from workflow_manager.store import dynamodb_items as items
 from workflow_manager.store.dynamodb import DynamoStore
 from workflow_manager.store.dynamodb_calls import DynamoCalls
+from workflow_manager.store.dynamodb_schema import Tables, create_requests
 from workflow_manager.store.dynamodb_tables import init_tables
 
 FAR = 4_000_000_000
+MOST_DELETED = 50
+"""Items of a table; to make another table is quicker than to delete more."""
 METERED = (
     "BatchGetItem",
     "BatchWriteItem",
@@ -31,10 +38,47 @@ def new_prefix() -> str:
     return f"test-{uuid.uuid4().hex[:12]}"
 
 
-async def empty_store(url: str, **settings: Any) -> DynamoStore:
-    calls, prefix = DynamoCalls(session=session(), endpoint_url=url), new_prefix()
-    await init_tables(calls, prefix, say=lambda _: None)
-    return DynamoStore(calls, prefix=prefix, **settings)
+_empty: dict[str, list[str]] = defaultdict(list)
+"""Endpoint -> prefixes whose tables are there and hold nothing: making them costs more than most tests."""
+
+
+@asynccontextmanager
+async def empty_store(url: str, **settings: Any) -> AsyncIterator[DynamoStore]:
+    """A store for one test, on tables that nobody else uses meanwhile."""
+    calls = DynamoCalls(session=session(), endpoint_url=url)
+    if _empty[url]:
+        prefix = _empty[url].pop()
+    else:
+        prefix = new_prefix()
+        await init_tables(calls, prefix, say=lambda _: None)
+    store = DynamoStore(calls, prefix=prefix, **settings)
+    try:
+        yield store
+    finally:
+        await store.close()  # nothing that was under way is written after this
+        if await asyncio.to_thread(_emptied, url, prefix):
+            _empty[url].append(prefix)
+
+
+def _emptied(url: str, prefix: str) -> bool:
+    """Whether the tables could be emptied at little cost."""
+    client = _client(url)
+    for table, request in create_requests(Tables.of(prefix)).items():
+        keys = [key["AttributeName"] for key in request["KeySchema"]]
+        names = {f"#{number}": name for number, name in enumerate(keys)}
+        found = client.scan(
+            TableName=table, ProjectionExpression=", ".join(names), ExpressionAttributeNames=names, ConsistentRead=True
+        )
+        if "LastEvaluatedKey" in found or len(found["Items"]) > MOST_DELETED:
+            return False
+        for item in found["Items"]:
+            client.delete_item(TableName=table, Key=item)
+    return True
+
+
+@cache
+def _client(url: str) -> Any:
+    return session().client("dynamodb", endpoint_url=url)
 
 
 async def load(store: DynamoStore, workflows: Iterable[Workflow]) -> None:

@@ -38,10 +38,9 @@ async def a_pair(
     elif name == "embedded+sqlite":
         yield Pair(engine, SqliteStore(database))
     else:
-        dynamodb = await empty_store(dynamodb_url)
         async with (
+            empty_store(dynamodb_url) as dynamodb,
             served(engine) as url,
             AwsStepFunctions(session=session(), endpoint_url=url, threads=8, polls=4) as stepfunctions,
         ):
             yield Pair(stepfunctions, dynamodb)
-        await dynamodb.close()

@@ -15,6 +15,9 @@ import uvicorn
 from workflow_manager.stepfunctions.protocol import StepFunctions
 from workflow_manager.stepfunctions.wire import create_wire
 
+PATIENCE_SECONDS = 1.0
+"""How long requests that are under way when a server stops may take."""
+
 
 @asynccontextmanager
 async def served(stepfunctions: StepFunctions, **options: Any) -> AsyncIterator[str]:
@@ -28,15 +31,34 @@ async def served(stepfunctions: StepFunctions, **options: Any) -> AsyncIterator[
         lifespan="off",
         log_config=None,
         access_log=False,
-        timeout_graceful_shutdown=1,
     )
+    config.load()
     server = uvicorn.Server(config)
-    serving = asyncio.create_task(server._serve(sockets=[listener]))
+    server.lifespan = config.lifespan_class(config)
+    await server.startup([listener])
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
-        server.should_exit = True
-        await serving
+        await _stop(server)
+
+
+async def _stop(server: uvicorn.Server) -> None:
+    """What uvicorn does when it stops, without the pauses that it makes: there is a server for nearly every test."""
+    for each in server.servers:
+        each.close()
+    state = server.server_state
+    for connection in list(state.connections):
+        connection.shutdown()
+    if state.tasks:
+        _, late = await asyncio.wait(state.tasks, timeout=PATIENCE_SECONDS)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+    for connection in list(state.connections):
+        connection.transport.close()
+    async with asyncio.timeout(10):
+        while state.connections:  # noqa: ASYNC110 - a connection that is lost tells nobody
+            await asyncio.sleep(0)
 
 
 @cache

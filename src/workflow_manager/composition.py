@@ -1,6 +1,7 @@
 """The composition root: from settings to a running service. The one module that knows every part.
 
-A part that is chosen by a setting (the store, what executes) is chosen here, and nowhere else.
+A part that is chosen by a setting (the store, what executes) is chosen here, and nowhere else. Parts that call AWS are imported
+where they are chosen: boto3 takes a fifth of a second and 10 MB, which a server that calls nobody does without.
 """
 
 from __future__ import annotations
@@ -14,21 +15,18 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import apsw
-import boto3
 import structlog
-from botocore.exceptions import BotoCoreError
 
 from workflow_manager.api.app import create_api
 from workflow_manager.api.logging import configure_logging
 from workflow_manager.api.passthrough import Passthrough
 from workflow_manager.api.server import Server, run
 from workflow_manager.api.settings import ApiSettings
-from workflow_manager.aws import Aws, configured, new_session
 from workflow_manager.clock import SystemClock
 from workflow_manager.database import Database, DataFolderInUse
 from workflow_manager.engine import EmbeddedStepFunctions
@@ -41,19 +39,10 @@ from workflow_manager.metrics import Metrics
 from workflow_manager.model.errors import StorageUnavailable
 from workflow_manager.settings import Settings, SettingsError, reason
 from workflow_manager.stepfunctions.arns import Arns
-from workflow_manager.stepfunctions.aws import AwsStepFunctions
-from workflow_manager.stepfunctions.awslogs import AwsLogGroups
 from workflow_manager.stepfunctions.changes import ExecutionChanges
 from workflow_manager.stepfunctions.elsewhere import elsewhere
 from workflow_manager.stepfunctions.loggroups import LogGroups
 from workflow_manager.stepfunctions.protocol import StepFunctions
-from workflow_manager.stepfunctions.queue import (
-    LONGEST_POLL_SECONDS,
-    Deliver,
-    QueueSettings,
-    QueueUnusable,
-    StatusQueue,
-)
 from workflow_manager.stepfunctions.wire import create_wire
 from workflow_manager.store import Store
 from workflow_manager.store.memory import MemoryStore
@@ -61,7 +50,11 @@ from workflow_manager.store.sqlite import SqliteStore
 from workflow_manager.tracing import CannotTrace, tracing
 
 if TYPE_CHECKING:
+    import boto3
+
+    from workflow_manager.aws import Aws
     from workflow_manager.engine.cloudwatch import CloudWatchLogs
+    from workflow_manager.stepfunctions.queue import Deliver, StatusQueue
     from workflow_manager.store.dynamodb_calls import DynamoCalls
     from workflow_manager.tracing.spans import Tracing
 
@@ -138,7 +131,7 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
     Raises CannotServe, SettingsError.
     """
     metrics = Metrics()
-    aws = configured(settings) if settings.backend == "aws" else None  # before anything is made
+    aws = _configured(settings) if settings.backend == "aws" else None  # before anything is made
     try:
         traces = tracing(settings.otel_endpoint, os.environ)
     except CannotTrace as error:
@@ -155,11 +148,7 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
         limits = api_settings(settings)
         api = create_api(manager, settings=limits, metrics=metrics)
         if settings.status_queue_url:
-            try:
-                queue = _status_queue(settings, manager, session, traces, api.closing)
-                await queue.start()
-            except QueueUnusable as error:
-                raise CannotServe(f"{error}; name another one with --status-queue-url") from None
+            queue = await _status_queue(settings, manager, session(), traces, api.closing)
             stack.push_async_callback(queue.stop, within_seconds=LAST_MESSAGES_SECONDS)
             metrics.status_messages(queue.counts)
         server = Server(
@@ -190,13 +179,14 @@ class Parts:
     backend: Backend
     store: Store
     database: Database | None
-    session: boto3.Session
+    session: Callable[[], boto3.Session]
+    """What every client is made from, once the first is needed. Raises SettingsError."""
 
 
 @asynccontextmanager
 async def parts(settings: Settings) -> AsyncIterator[Parts]:
     """Run everything that the settings describe but the server. Raises CannotServe, SettingsError."""
-    aws = configured(settings) if settings.backend == "aws" else None
+    aws = _configured(settings) if settings.backend == "aws" else None
     async with AsyncExitStack() as stack:
         yield await _parts(settings, aws, Metrics(), None, stack)
 
@@ -209,13 +199,18 @@ async def _parts(
     if settings.store == "sqlite" or settings.backend == "embedded":
         database = _open(_folder(settings, stack))
         stack.push_async_callback(database.close)
-    session = new_session(settings) if aws is None else aws.session
-    if traces is not None:
-        traces.instrument(session)
+
+    @cache
+    def session() -> boto3.Session:
+        session = _new_session(settings) if aws is None else aws.session
+        if traces is not None:
+            traces.instrument(session)
+        return session
+
     store = await _store(settings, database, session)
     stack.push_async_callback(store.close)
     if aws is not None:
-        backend = _aws(settings, aws, metrics, stack)
+        backend = _aws(settings, aws, session(), metrics, stack)
     else:
         assert database is not None
         backend = _embedded(settings, database, stack)
@@ -322,11 +317,28 @@ def _mocks(file: str) -> Mocks | None:
         raise SettingsError(f"mock_config: {file}: {error}") from None
 
 
-def _aws(settings: Settings, aws: Aws, metrics: Metrics, stack: AsyncExitStack) -> Backend:
+def _configured(settings: Settings) -> Aws:
+    from workflow_manager.aws import configured
+
+    return configured(settings)
+
+
+def _new_session(settings: Settings) -> boto3.Session:
+    from workflow_manager.aws import new_session
+
+    return new_session(settings)
+
+
+def _aws(settings: Settings, aws: Aws, session: boto3.Session, metrics: Metrics, stack: AsyncExitStack) -> Backend:
     """AWS Step Functions. Raises SettingsError."""
+    from botocore.exceptions import BotoCoreError
+
+    from workflow_manager.stepfunctions.aws import AwsStepFunctions
+    from workflow_manager.stepfunctions.awslogs import AwsLogGroups
+
     try:
         stepfunctions = AwsStepFunctions(
-            session=aws.session,
+            session=session,
             endpoint_url=settings.aws_endpoint_url or None,
             threads=settings.aws_threads,
             queue=settings.aws_queue,
@@ -346,7 +358,7 @@ def _aws(settings: Settings, aws: Aws, metrics: Metrics, stack: AsyncExitStack) 
     )
     log_groups = None
     if settings.execution_logs == "all":
-        log_groups = AwsLogGroups(aws.session, counted=metrics.calls("logs"))
+        log_groups = AwsLogGroups(session, counted=metrics.calls("logs"))
         stack.push_async_callback(log_groups.close)
     return Backend(stepfunctions=stepfunctions, settings=ours, wire=elsewhere, log_groups=log_groups)
 
@@ -359,33 +371,43 @@ async def delivery(settings: Settings) -> AsyncIterator[Deliver]:
     """
     if settings.backend != "aws":
         raise SettingsError("a function needs WFM_BACKEND=aws: the embedded engine runs in a server only")
-    aws = configured(settings)
+    aws = _configured(settings)
     async with AsyncExitStack() as stack:
-        store = await _store(settings, None, aws.session)
+        store = await _store(settings, None, lambda: aws.session)
         stack.push_async_callback(store.close)
-        yield _manager(settings, store, _aws(settings, aws, Metrics(), stack)).apply_status_changes
+        yield _manager(settings, store, _aws(settings, aws, aws.session, Metrics(), stack)).apply_status_changes
 
 
-def _status_queue(
+async def _status_queue(
     settings: Settings,
     manager: WorkflowManager,
     session: boto3.Session,
     traces: Tracing | None,
     stopping: asyncio.Event,
 ) -> StatusQueue:
-    """What brings the status changes of executions on AWS. A poll ends within the time that requests have to end."""
-    return StatusQueue(
-        QueueSettings(
-            url=settings.status_queue_url,
-            receivers=settings.status_receivers,
-            poll_seconds=max(1, min(int(settings.shutdown_seconds) - 1, LONGEST_POLL_SECONDS)),
-            dead_letter_url=settings.status_dead_letter_queue_url,
-            most_receives=settings.status_most_receives,
-        ),
-        manager.apply_status_changes if traces is None else traces.delivering(manager.apply_status_changes),
-        session=session,
-        stopping=stopping,
-    )
+    """What brings the status changes of executions on AWS, started. A poll ends within the time that requests have to end.
+
+    Raises CannotServe.
+    """
+    from workflow_manager.stepfunctions.queue import LONGEST_POLL_SECONDS, QueueSettings, QueueUnusable, StatusQueue
+
+    try:
+        queue = StatusQueue(
+            QueueSettings(
+                url=settings.status_queue_url,
+                receivers=settings.status_receivers,
+                poll_seconds=max(1, min(int(settings.shutdown_seconds) - 1, LONGEST_POLL_SECONDS)),
+                dead_letter_url=settings.status_dead_letter_queue_url,
+                most_receives=settings.status_most_receives,
+            ),
+            manager.apply_status_changes if traces is None else traces.delivering(manager.apply_status_changes),
+            session=session,
+            stopping=stopping,
+        )
+        await queue.start()
+    except QueueUnusable as error:
+        raise CannotServe(f"{error}; name another one with --status-queue-url") from None
+    return queue
 
 
 def exit_within(seconds: float) -> None:
@@ -410,6 +432,8 @@ def _cloudwatch_logs(settings: Settings, ours: ManagerSettings) -> CloudWatchLog
         settings.cloudwatch_logs == "auto" and _aws_integrations(settings) == "off"
     ):
         return None
+    from botocore.exceptions import BotoCoreError
+
     from workflow_manager.engine.cloudwatch import CloudWatchLogs
 
     if settings.cloudwatch_logs == "auto":
@@ -422,17 +446,17 @@ def _cloudwatch_logs(settings: Settings, ours: ManagerSettings) -> CloudWatchLog
         except Unreachable:  # Tasks hear of it when they call
             return None
     try:
-        return CloudWatchLogs(new_session(settings).client("logs", region_name=settings.region or None))
+        return CloudWatchLogs(_new_session(settings).client("logs", region_name=settings.region or None))
     except (BotoCoreError, ValueError) as error:
         raise SettingsError(f"cloudwatch_logs is on, but no client can be made: {error}") from None
 
 
-async def _store(settings: Settings, database: Database | None, session: boto3.Session) -> Store:
+async def _store(settings: Settings, database: Database | None, session: Callable[[], boto3.Session]) -> Store:
     """The store that the settings name. Raises CannotServe, SettingsError."""
     if settings.store == "memory":
         return MemoryStore()
     if settings.store == "dynamodb":
-        return await _dynamodb(settings, session)
+        return await _dynamodb(settings, session())
     if database is None:
         raise SettingsError("the store sqlite is a file of a server's; a function needs WFM_STORE=dynamodb")
     return SqliteStore(database)
@@ -463,7 +487,7 @@ def dynamodb_calls(settings: Settings, session: boto3.Session | None = None) -> 
     from workflow_manager.store.dynamodb_calls import DynamoCalls
 
     return DynamoCalls(
-        session=session or new_session(settings),
+        session=session or _new_session(settings),
         endpoint_url=settings.dynamodb_endpoint_url or None,
         threads=settings.dynamodb_threads,
     )

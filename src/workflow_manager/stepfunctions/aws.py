@@ -172,12 +172,16 @@ class AwsStepFunctions:
             tcp_keepalive=True,
             user_agent=USER_AGENT,
         )
-        client: SFNClient = self._session.client("stepfunctions", endpoint_url=self._endpoint_url, config=config)
-        if not _is_aws(client.meta.endpoint_url):
-            # no other endpoint has a second host name (sync-...) for operations that answer with an outcome
+        # no other endpoint than AWS's has a second host name (sync-...) for operations that answer with an outcome
+        elsewhere = config.merge(Config(inject_host_prefix=False))
+        known = self._endpoint_url is not None and not _is_aws(self._endpoint_url)
+        client: SFNClient = self._session.client(
+            "stepfunctions", endpoint_url=self._endpoint_url, config=elsewhere if known else config
+        )
+        if not known and not _is_aws(client.meta.endpoint_url):  # botocore's variables and files name it
             client.close()
-            config = config.merge(Config(inject_host_prefix=False))
-            client = self._session.client("stepfunctions", endpoint_url=client.meta.endpoint_url, config=config)
+            self._endpoint_url = client.meta.endpoint_url
+            client = self._session.client("stepfunctions", endpoint_url=self._endpoint_url, config=elsewhere)
         send_leanly(
             client,
             connect_seconds=CONNECT_SECONDS,

@@ -43,12 +43,12 @@ async def stepfunctions(empty_moto_url: str, engine: EmbeddedStepFunctions) -> A
 
 @pytest.fixture
 async def manager(stepfunctions: AwsStepFunctions, dynamodb_url: str) -> AsyncIterator[WorkflowManager]:
-    store = await empty_store(dynamodb_url)
-    manager = WorkflowManager(store, stepfunctions, settings=ManagerSettings(account_id=ACCOUNT, environment="test"))
-    await manager.start()
-    yield manager
-    await manager.stop()
-    await store.close()
+    async with empty_store(dynamodb_url) as store:
+        settings = ManagerSettings(account_id=ACCOUNT, environment="test")
+        manager = WorkflowManager(store, stepfunctions, settings=settings)
+        await manager.start()
+        yield manager
+        await manager.stop()
 
 
 async def run(manager: WorkflowManager, machine: dict[str, Any], name: str = "d", **fields: Any) -> Workflow:

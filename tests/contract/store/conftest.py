@@ -29,6 +29,5 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         yield SqliteStore(database)
         await database.close()
     else:
-        dynamodb = await empty_store(request.getfixturevalue(f"{request.param}_url"))
-        yield dynamodb
-        await dynamodb.close()
+        async with empty_store(request.getfixturevalue(f"{request.param}_url")) as dynamodb:
+            yield dynamodb

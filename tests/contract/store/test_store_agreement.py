@@ -219,10 +219,11 @@ TestStoresAgree = StoresAgree.TestCase
 def test_dynamodb_agrees(dynamodb_url: str) -> None:
     class DynamoAgrees(StoresAgree):
         async def opened(self) -> Store:
-            return await empty_store(dynamodb_url)
+            self.tables = empty_store(dynamodb_url)
+            return await self.tables.__aenter__()
 
         async def closed(self) -> None:
-            await self.other.close()
+            await self.tables.__aexit__(None, None, None)
 
     run_state_machine_as_test(DynamoAgrees, settings=settings(StoresAgree.TestCase.settings, max_examples=8))
 

@@ -47,10 +47,9 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def store(dynamodb_url: str, clock: Clock) -> AsyncIterator[DynamoStore]:
-    store = await empty_store(dynamodb_url, now=clock)
-    await store.save_definition(definition("d"))
-    yield store
-    await store.close()
+    async with empty_store(dynamodb_url, now=clock) as store:
+        await store.save_definition(definition("d"))
+        yield store
 
 
 def noise(size: int, seed: int = 1) -> str:
@@ -226,11 +225,10 @@ async def test_an_unfinished_workflow_outlives_its_execution_and_a_finished_one_
 
 
 async def test_how_long_is_a_setting(dynamodb_url: str, clock: Clock) -> None:
-    store = await empty_store(dynamodb_url, now=clock, ttl_days=7)
-    await store.save_workflow(workflow(status=S.FAILED))
+    async with empty_store(dynamodb_url, now=clock, ttl_days=7) as store:
+        await store.save_workflow(workflow(status=S.FAILED))
 
-    assert expiries(await everything_in(store)) == {"w": NOW + 7 * DAY}
-    await store.close()
+        assert expiries(await everything_in(store)) == {"w": NOW + 7 * DAY}
 
 
 # ---------------------------------------------------------------------- lost answers, conflicts

@@ -67,11 +67,10 @@ def skewed(count: int) -> Iterator[Workflow]:
 
 @pytest.fixture
 async def store(dynamodb_url: str) -> AsyncIterator[DynamoStore]:
-    store = await empty_store(dynamodb_url)
-    for name in ("big", "rare"):
-        await store.save_definition(definition(name))
-    yield store
-    await store.close()
+    async with empty_store(dynamodb_url) as store:
+        for name in ("big", "rare"):
+            await store.save_definition(definition(name))
+        yield store
 
 
 async def test_a_page_costs_no_more_than_two_whatever_is_filtered_by(store: DynamoStore) -> None:
