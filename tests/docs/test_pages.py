@@ -1,0 +1,182 @@
+"""Every block of the README and the documentation does what the page says: commands run, output is as shown, definitions are valid."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from blocks import Block, blocks, commands
+from server_process import ServerProcess, free_port
+from shown import is_shown
+from terminal import Terminal
+
+from workflow_manager.cli.main import run as wfm
+from workflow_manager.settings import ClientSettings, Settings, SettingsError, load
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted(
+    page.relative_to(ROOT)
+    for found in ("README.md", "CONTRIBUTING.md", "docs/**/*.md", "clients/*/README.md")
+    for page in ROOT.glob(found)
+)
+BESIDE = ("clients", "deploy", "examples")
+"""Folders of the project that commands name, as they are run in it."""
+SHELLS = ("console", "sh", "bash")
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """For all pages that do not start one themselves."""
+    with ServerProcess(tmp_path_factory.mktemp("server") / "data") as running:
+        yield running
+
+
+@pytest.fixture
+def page_folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "page"
+    folder.mkdir()
+    for name in BESIDE:
+        (folder / name).symlink_to(ROOT / name)
+    return folder
+
+
+def environment(folder: Path, port: int) -> dict[str, str]:
+    """Nothing of whoever runs the tests, but where programs are."""
+    return {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "HOME": str(folder),
+        "LANG": "C.UTF-8",
+        "NO_COLOR": "1",
+        "TERM": "dumb",
+        "TZ": "UTC",
+        "WFM_PORT": str(port),
+        "WFM_SERVER": f"http://127.0.0.1:{port}",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        **{name: os.environ[name] for name in ("COVERAGE_PROCESS_START",) if name in os.environ},
+    }
+
+
+def runs(block: Block) -> bool:
+    return "not run" not in block.marks and "excerpt of" not in block.marks
+
+
+def starts_a_server(page: Path) -> bool:
+    return any(
+        command.text.split("#")[0].strip().find("wfm serve") >= 0 and "--help" not in command.text
+        for block in blocks(ROOT / page)
+        if block.language == "console" and runs(block)
+        for command in commands(block)
+    )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_every_block_does_what_the_page_says(
+    page: Path, page_folder: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = list(blocks(ROOT / page))
+    if not any(block.language in {"console", "python"} and runs(block) for block in found):
+        for block in found:
+            check(block, None, page_folder, capsys)
+        return
+    port = free_port() if starts_a_server(page) else request.getfixturevalue("server").port
+    terminal = Terminal(page_folder, port, environment(page_folder, port))
+    try:
+        for block in found:
+            check(block, terminal, page_folder, capsys)
+    finally:
+        terminal.close()
+
+
+def check(block: Block, terminal: Terminal | None, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Run the block, or look at it; save it if the reader does."""
+    if path := block.marks.get("excerpt of"):
+        stands_in(block, ROOT / path)
+        return
+    if block.title and runs(block):
+        saved = folder / block.title if terminal is None else terminal.save(block.title, block.text)
+        saved.parent.mkdir(parents=True, exist_ok=True)
+        if terminal is None:
+            saved.write_text(block.text + "\n")
+    match block.language:
+        case "console" if runs(block):
+            assert terminal is not None
+            run_commands(block, terminal)
+        case "console":
+            has_shell_syntax(block, "\n".join(command.text for command in commands(block)))
+        case "sh" | "bash":
+            has_shell_syntax(block, block.text)
+        case "python" if runs(block) and not block.title:
+            assert terminal is not None
+            status, printed = terminal.python(str(block.page), block.line, block.text)
+            assert status == 0, f"{block.place}:\n{printed}"
+        case "python":
+            ast.parse(block.text, block.place)
+        case "json":
+            is_valid(block, [json.loads(block.text)], folder, capsys)
+        case "yaml":
+            is_valid(block, list(yaml.safe_load_all(block.text)), folder, capsys)
+        case "toml":
+            has_known_settings(block, folder)
+        case "text" | "" | "ini" | "dockerfile":
+            pass
+        case other:
+            pytest.fail(f"{block.place}: nothing here knows how to run {other!r}")
+
+
+def run_commands(block: Block, terminal: Terminal) -> None:
+    listed = commands(block)
+    for command in listed:
+        status, printed = terminal.run(command.text)
+        expected = int(block.marks.get("exits", "0")) if command is listed[-1] else 0
+        place = f"{block.page}:{command.line}: $ {command.text}"
+        assert status == expected, f"{place}\nended with {status}, not {expected}:\n{printed}"
+        if command.output:
+            assert is_shown(command.output, printed), f"{place}\nshows\n{command.output}\nand printed\n{printed}"
+
+
+def stands_in(block: Block, file: Path) -> None:
+    """Every line, in its order; blank ones do not count."""
+    rest = iter(line.strip() for line in file.read_text(encoding="utf-8").splitlines())
+    for line in (each.strip() for each in block.text.splitlines() if each.strip()):
+        assert line in rest, f"{block.place}: {line!r} does not stand in {file}, or stands elsewhere"
+
+
+def has_shell_syntax(block: Block, text: str) -> None:
+    # <...> is the reader's to fill in
+    filled = __import__("re").sub(r"<[A-Za-z][\w ./-]*>", "FILLED", text)
+    checked = subprocess.run(["bash", "-n"], input=filled, text=True, capture_output=True, check=False)
+    assert checked.returncode == 0, f"{block.place}: {checked.stderr}"
+
+
+def is_valid(block: Block, documents: list[object], folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """State machines and workflow definitions are; of other documents it is enough that they can be read."""
+    for number, document in enumerate(documents):
+        if not isinstance(document, dict) or not {"stateMachine", "States"} & document.keys():
+            continue
+        file = folder / f"checked-{block.line}-{number}.yaml"
+        file.write_text(block.text if len(documents) == 1 else yaml.safe_dump(document))
+        status = wfm(["validate", str(file)])
+        said = capsys.readouterr()
+        assert status == 0, f"{block.place}:\n{said.out}{said.err}"
+
+
+def has_known_settings(block: Block, folder: Path) -> None:
+    """A settings file: what it says, the server or a command takes."""
+    tomllib.loads(block.text)
+    file = folder / f"checked-{block.line}.toml"
+    file.write_text(block.text)
+    for kind in (Settings, ClientSettings):
+        try:
+            load(kind, environ={}, file=file)
+        except SettingsError as error:
+            pytest.fail(f"{block.place}: {error}")
