@@ -58,8 +58,9 @@ def blocks(page: Path) -> Iterator[Block]:
         if mark := _MARK.match(line):
             marks[mark["name"]] = mark["value"]
         elif line.strip() == "<!-- run":
-            end = lines.index("-->", at)
-            yield Block(page, at + 1, "console", "\n".join(lines[at:end]), marks=marks)
+            indent = len(line) - len(line.lstrip())
+            end = next(n for n in range(at, len(lines)) if lines[n].strip() == "-->")
+            yield Block(page, at + 1, "console", "\n".join(each[indent:] for each in lines[at:end]), marks=marks)
             marks, at = {}, end + 1
         elif fence := _FENCE.match(line):
             indent, closing = len(fence["indent"]), fence["fence"]

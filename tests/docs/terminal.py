@@ -25,6 +25,8 @@ _ADDRESSES = re.compile(r"\b(?:127\.0\.0\.1|localhost):8080\b")
 _GOES_ON = re.compile(r"(?:\w+=\S* )*(?:wfm (?:serve|worker)|[\w./-]*python3? \w+\.py --serve)\b(?!.* --(?:help|once))")
 _STARTED = re.compile(r"^(?:\w+=\S* )*wfm (?:submit|resume)\b|\$\(wfm (?:submit|resume)\b")
 _ID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
+_ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|.*\r(?!\n)")
+"""Colours, movements of the cursor, and what a later print on the same line covers."""
 _END = "\x1e"
 _SECONDS = 60.0
 _INTERPRETER = """
@@ -56,7 +58,7 @@ class Terminal:
         self._script = folder.with_name(f"{folder.name}.command")
         self._serving: subprocess.Popen[bytes] | None = None
         self._others: list[subprocess.Popen[bytes]] = []
-        self._python: subprocess.Popen[str] | None = None
+        self._python: subprocess.Popen[bytes] | None = None
         self._screen, slave = pty.openpty()
         attributes = termios.tcgetattr(slave)
         attributes[1] &= ~termios.OPOST  # lines end in \n alone
@@ -96,24 +98,17 @@ class Terminal:
             self._python = subprocess.Popen(
                 [sys.executable, "-c", _INTERPRETER],
                 cwd=self.folder,
-                env=self._environment,
+                env=self._exported(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                text=True,
                 start_new_session=True,
             )
         assert self._python.stdin is not None
         assert self._python.stdout is not None
-        self._python.stdin.write(json.dumps([place, number, self.here(source)]) + "\n")
+        self._python.stdin.write(json.dumps([place, number, self.here(source)]).encode() + b"\n")
         self._python.stdin.flush()
-        printed = ""
-        while not (end := re.search(f"{_END}(\\d+){_END}\n$", printed)):
-            ready, _, _ = select.select([self._python.stdout], [], [], _SECONDS)
-            assert ready, f"no end after {_SECONDS} s: {printed}"
-            line = self._python.stdout.readline()
-            assert line, f"Python ended: {printed}"
-            printed += line
-        return int(end[1]), self.there(printed[: end.start()])
+        status, printed = _until_end(self._python.stdout.fileno())
+        return status, self.there(printed)
 
     def save(self, name: str, text: str) -> Path:
         file = self.folder / name
@@ -144,6 +139,7 @@ class Terminal:
         return _ADDRESSES.sub(f"127.0.0.1:{self.port}", text)
 
     def there(self, text: str) -> str:
+        text = _ESCAPES.sub("", text)
         return text.replace(f"127.0.0.1:{self.port}", ADDRESS).replace(str(self.folder), "...")
 
     def _run(self, command: str) -> tuple[int, str]:
@@ -151,20 +147,19 @@ class Terminal:
         assert self._shell.stdin is not None
         self._shell.stdin.write(f"source {self._script} </dev/null; printf '{_END}%d{_END}' $?\n".encode())
         self._shell.stdin.flush()
-        printed = b""
-        until = time.monotonic() + _SECONDS
-        while not (end := re.search(f"{_END}(\\d+){_END}$", printed.decode(errors="replace"))):
-            ready, _, _ = select.select([self._screen], [], [], max(0.0, until - time.monotonic()))
-            assert ready, f"no end after {_SECONDS} s: {printed.decode(errors='replace')}"
-            printed += os.read(self._screen, 65536)
-        text = printed.decode(errors="replace")
-        return int(end[1]), text[: text.index(_END)]
+        return _until_end(self._screen)
+
+    def _exported(self) -> dict[str, str]:
+        """The environment as the shell has it by now."""
+        listed = self._script.with_suffix(".env")
+        self._run(f"env -0 > {listed}")
+        return dict(each.split("=", 1) for each in listed.read_text(encoding="utf-8").split("\0") if "=" in each)
 
     def _go_on(self, command: str) -> None:
         """In another terminal, where what this one exported counts, too."""
-        exported = self._script.with_suffix(".env")
-        self._run(f"env -0 > {exported}")
-        environment = dict(each.split("=", 1) for each in exported.read_text().split("\0") if "=" in each)
+        environment = self._exported()
+        if "wfm worker" in command and environment["WFM_SERVER"] == self._environment["WFM_SERVER"]:
+            del environment["WFM_SERVER"]  # a worker takes no server that it was not given
         _, folder = self._run("pwd")
         serves = "wfm serve" in command
         with (self.folder.with_name(f"{self.folder.name}.log")).open("ab") as log:
@@ -198,3 +193,16 @@ class Terminal:
         os.killpg(self._serving.pid, signal.SIGTERM)
         self._serving.wait(15)
         self._serving = None
+
+
+def _until_end(screen: int) -> tuple[int, str]:
+    """What is printed until a command's end is, and the status that is given there."""
+    printed = b""
+    until = time.monotonic() + _SECONDS
+    while not (end := re.search(f"{_END}(\\d+){_END}\n?$".encode(), printed)):
+        ready, _, _ = select.select([screen], [], [], max(0.0, until - time.monotonic()))
+        assert ready, f"no end after {_SECONDS} s: {printed.decode(errors='replace')}"
+        more = os.read(screen, 65536)
+        assert more, f"it ended: {printed.decode(errors='replace')}"
+        printed += more
+    return int(end[1]), printed[: end.start()].decode(errors="replace")

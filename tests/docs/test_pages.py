@@ -5,11 +5,14 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -17,7 +20,9 @@ from blocks import Block, blocks, commands
 from server_process import ServerProcess, free_port
 from shown import is_shown
 from terminal import Terminal
+from typer.main import get_command
 
+from workflow_manager.cli.app import COMMANDS, app
 from workflow_manager.cli.main import run as wfm
 from workflow_manager.settings import ClientSettings, Settings, SettingsError, load
 
@@ -29,7 +34,8 @@ PAGES = sorted(
 )
 BESIDE = ("clients", "deploy", "examples")
 """Folders of the project that commands name, as they are run in it."""
-SHELLS = ("console", "sh", "bash")
+_PLACEHOLDER = re.compile(r"<[A-Za-z][\w ./-]*>")
+"""What the reader fills in."""
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
 
@@ -37,7 +43,8 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """For all pages that do not start one themselves."""
-    with ServerProcess(tmp_path_factory.mktemp("server") / "data") as running:
+    arguments = ("--region", "eu-west-1", "--account-id", "123456789012")  # it plays Step Functions of AWS, too
+    with ServerProcess(tmp_path_factory.mktemp("server") / "data", *arguments) as running:
         yield running
 
 
@@ -57,7 +64,7 @@ def environment(folder: Path, port: int) -> dict[str, str]:
         "HOME": str(folder),
         "LANG": "C.UTF-8",
         "NO_COLOR": "1",
-        "TERM": "dumb",
+        "TERM": "xterm",
         "TZ": "UTC",
         "WFM_PORT": str(port),
         "WFM_SERVER": f"http://127.0.0.1:{port}",
@@ -88,8 +95,12 @@ def test_every_block_does_what_the_page_says(
         for block in found:
             check(block, None, page_folder, capsys)
         return
-    port = free_port() if starts_a_server(page) else request.getfixturevalue("server").port
-    terminal = Terminal(page_folder, port, environment(page_folder, port))
+    shared = request.getfixturevalue("server")
+    port = free_port() if starts_a_server(page) else shared.port
+    stand_ins = {"STAND_IN_FOR_SFN": shared.url}
+    if "STAND_IN_FOR_DYNAMODB" in (ROOT / page).read_text(encoding="utf-8"):
+        stand_ins["STAND_IN_FOR_DYNAMODB"] = request.getfixturevalue("moto_url")
+    terminal = Terminal(page_folder, port, environment(page_folder, port) | stand_ins)
     try:
         for block in found:
             check(block, terminal, page_folder, capsys)
@@ -112,9 +123,13 @@ def check(block: Block, terminal: Terminal | None, folder: Path, capsys: pytest.
             assert terminal is not None
             run_commands(block, terminal)
         case "console":
-            has_shell_syntax(block, "\n".join(command.text for command in commands(block)))
+            for command in commands(block):
+                has_shell_syntax(block, command.text)
+                names_what_there_is(block, command.text)
         case "sh" | "bash":
             has_shell_syntax(block, block.text)
+            for line in block.text.replace("\\\n", " ").splitlines():
+                names_what_there_is(block, line)
         case "python" if runs(block) and not block.title:
             assert terminal is not None
             status, printed = terminal.python(str(block.page), block.line, block.text)
@@ -152,10 +167,30 @@ def stands_in(block: Block, file: Path) -> None:
 
 
 def has_shell_syntax(block: Block, text: str) -> None:
-    # <...> is the reader's to fill in
-    filled = __import__("re").sub(r"<[A-Za-z][\w ./-]*>", "FILLED", text)
+    filled = _PLACEHOLDER.sub("FILLED", text)
     checked = subprocess.run(["bash", "-n"], input=filled, text=True, capture_output=True, check=False)
     assert checked.returncode == 0, f"{block.place}: {checked.stderr}"
+
+
+def names_what_there_is(block: Block, command: str) -> None:
+    """Of a command that is not run: ``wfm`` has the command and its options, the Makefile the target."""
+    for part in re.split(r"[|;]|&&", re.sub(r"\s#\s.*", "", command)):
+        words = [word for word in _PLACEHOLDER.sub("FILLED", part).split() if not re.match(r"\w+=", word)]
+        if words[:1] == ["if"]:
+            del words[0]
+        if words[:1] == ["make"] and len(words) > 1:
+            assert re.search(rf"^{re.escape(words[1])}:", (ROOT / "Makefile").read_text(), re.M), f"{block.place}: {command}"
+        if words[:1] == ["wfm"] and len(words) > 1:
+            assert words[1] in COMMANDS, f"{block.place}: there is no wfm {words[1]}"
+            ours = words[2 : words.index("--")] if "--" in words else words[2:]
+            given = {word.split("=")[0] for word in ours if word.startswith("-") and word != "-"}
+            assert given <= options_of(words[1]), f"{block.place}: wfm {words[1]} has no {given - options_of(words[1])}"
+
+
+@cache
+def options_of(command: str) -> frozenset[str]:
+    made: Any = get_command(app).commands[command]  # type: ignore[attr-defined]
+    return frozenset(name for option in made.params for name in (*option.opts, *option.secondary_opts))
 
 
 def is_valid(block: Block, documents: list[object], folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
