@@ -1,13 +1,15 @@
-"""The fenced blocks of a Markdown page, and the comments by which a page says how they are to be run.
+r"""The fenced blocks of a Markdown page, and the comments by which a page says how they are to be run.
 
 | in the page | meaning |
 | --- | --- |
-| ```` ```console ```` | commands after ``$ ``, continued by ``\\`` or ``> ``; what follows a command is its output (``...``: anything) |
-| ```` ```yaml title="x.yaml" ```` | the reader saves this file; any language |
+| a block of ``console`` | commands after ``$ ``, continued by ``\`` or ``> ``; what follows is the output (``...``: anything) |
+| ``title="x.yaml"`` after the language | the reader saves the block as this file |
 | ``<!-- not run: REASON -->`` | the next block is looked at, and not run |
 | ``<!-- exits 1 -->`` | the last command of the next block ends with this status, and not with 0 |
 | ``<!-- run`` ... ``-->`` | commands as in ``console`` that readers do not see: what the page takes to be there |
 | ``<!-- excerpt of PATH -->`` | the next block's lines stand in this file, which other tests run |
+
+In a command ``<ID>`` is the id of the workflow that the page started last.
 """
 
 from __future__ import annotations

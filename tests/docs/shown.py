@@ -7,11 +7,13 @@ import re
 _SAME_KIND = (
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",  # ids
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?",  # times
-    r"\d+(?:\.\d+)? (?:ms|s|min|h|d)\b",  # how long
+    r"\d+(?:\.\d+)? (?:ms|s|min|h|d)\b(?: ago\b)?",  # how long
     r"\bjust now\b|\bnow\b",
 )
-_PART = re.compile("|".join((r"(?P<any>\.\.\.)", r"(?P<space>[ \t]+)", r"(?P<line> *\n)", *(f"(?:{each})" for each in _SAME_KIND))))
-_LONG_OR_NOW = rf"(?:{_SAME_KIND[2]}|{_SAME_KIND[3]}|\d+(?:\.\d+)? (?:ms|s|min|h|d) ago)"
+_PART = re.compile(
+    "|".join((r"(?P<any>\.\.\.)", r"(?P<space>[ \t]+)", r"(?P<line> *\n)", *(f"(?:{each})" for each in _SAME_KIND)))
+)
+_LONG_OR_NOW = rf"(?:{_SAME_KIND[2]}|{_SAME_KIND[3]})"
 
 
 def pattern(shown: str) -> re.Pattern[str]:

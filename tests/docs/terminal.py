@@ -123,13 +123,9 @@ class Terminal:
         every = [self._shell, *self._others, *([self._python] if self._python else [])]
         for process in every:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGTERM)
-        for process in every:
-            try:
-                process.wait(5)
-            except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+        for process in every:
+            process.wait()
         if self._python:
             self._python.stdin.close()  # type: ignore[union-attr]
             self._python.stdout.close()  # type: ignore[union-attr]
