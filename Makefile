@@ -60,9 +60,12 @@ generate: dev ## Write what is made from botocore's model and from the API: seam
 	$(BIN)/python tools/write_api_reference.py
 	$(BIN)/python tools/generate_clients.py
 
-docs: install ## Write the API's OpenAPI document, and the table of what is supported, into docs/
+docs: dev ## Build the documentation into site/, which needs no network to be read
 	$(BIN)/python tools/write_openapi.py docs/openapi.json
 	$(BIN)/python tools/write_asl_support.py docs/asl-support.md
+	$(BIN)/python tools/write_api_reference.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo "read site/index.html"
 
 bench: dev ## Measure the hot paths; see bench/README.md
 	$(BIN)/python bench/engine.py

@@ -31,6 +31,11 @@ class Output:
     def terminal(self) -> bool:
         return self._console.is_terminal
 
+    @property
+    def width(self) -> int:
+        """Columns of the terminal."""
+        return self._console.width
+
     def line(self, value: Any) -> None:
         """One JSON value: a line of its own, a YAML document, or a row of CSV."""
         match self.kind:

@@ -52,24 +52,35 @@ def definitions_table(definitions: Iterable[WorkflowDefinition], times: Times) -
     return table
 
 
-def workflows_table(workflows: Sequence[Workflow], times: Times) -> Table:
+_NARROW = 100
+"""A terminal of fewer columns has no room for all that is said of a workflow in one line."""
+_LEFT_OUT = {"QUEUE", "TOOK"}
+
+
+def workflows_table(workflows: Sequence[Workflow], times: Times, width: int) -> Table:
+    """For a terminal of this width. Names fold where they must; ids, statuses and times do not."""
     table = _table()
     table.add_column("ID", no_wrap=True, min_width=max((len(each.id) for each in workflows), default=2))
-    for column in ("STATUS", "DEFINITION", "NAMESPACE", "QUEUE", "CREATED", "TOOK"):
-        table.add_column(column, overflow="fold")
+    columns = [
+        each
+        for each in ("STATUS", "DEFINITION", "NAMESPACE", "QUEUE", "CREATED", "TOOK")
+        if width >= _NARROW or each not in _LEFT_OUT
+    ]
+    for column in columns:
+        table.add_column(column, overflow="fold", min_width={"STATUS": 9, "NAMESPACE": 9, "CREATED": 8}.get(column))
     for each in workflows:
         state = status(each.status)
         if each.status == "failed" and each.resolved_by_user:
             state.append(" (resolved)", style="dim")
-        table.add_row(
-            each.id,
-            state,
-            definition_name(each.workflow_definition),
-            each.namespace,
-            each.queue,
-            times.when(each.created_at),
-            times.between(each.created_at, each.stopped_at),
-        )
+        cells = {
+            "STATUS": state,
+            "DEFINITION": definition_name(each.workflow_definition),
+            "NAMESPACE": each.namespace,
+            "QUEUE": each.queue,
+            "CREATED": times.when(each.created_at),
+            "TOOK": times.between(each.created_at, each.stopped_at),
+        }
+        table.add_row(each.id, *(cells[column] for column in columns))
     return table
 
 

@@ -170,7 +170,7 @@ def workflows(
 
         listed = list(found)
         if listed:
-            at.output.show(workflows_table(listed, at.times))
+            at.output.show(workflows_table(listed, at.times, at.output.width))
         else:
             at.output.show("no such workflows")
         if len(listed) == limit and not everything:

@@ -9,9 +9,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import yaml
+from rich.console import Console
 
 from workflow_manager.cli.output import Output
 from workflow_manager.cli.times import Times
+from workflow_manager.cli.views import workflows_table
 from workflow_manager.model import UNSET_TIME, Workflow, WorkflowDefinition
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -73,3 +75,21 @@ def test_times(style: str, shown: str) -> None:
 
     assert times.when(NOW - timedelta(hours=2)) == shown
     assert times.when(UNSET_TIME) == ""
+
+
+@pytest.mark.parametrize(
+    ("width", "headers"),
+    [
+        (80, ["ID", "STATUS", "DEFINITION", "NAMESPACE", "CREATED"]),
+        (120, ["ID", "STATUS", "DEFINITION", "NAMESPACE", "QUEUE", "CREATED", "TOOK"]),
+    ],
+)
+def test_a_list_of_workflows_can_be_read_on_a_narrow_terminal(width: int, headers: list[str]) -> None:
+    id_ = "488c25b9-f94b-4397-a568-462f25bd66de"
+    console = Console(width=width, record=True, file=io.StringIO())
+
+    console.print(workflows_table([workflow(id_, namespace="production")], Times("relative", NOW), width))
+
+    header, first, *_ = console.export_text().splitlines()
+    assert header.split() == headers
+    assert first.split()[:2] == [id_, "queued"]
