@@ -43,9 +43,9 @@ _empty: dict[str, list[str]] = defaultdict(list)
 
 
 @asynccontextmanager
-async def empty_store(url: str, **settings: Any) -> AsyncIterator[DynamoStore]:
+async def empty_store(url: str, *, threads: int = 16, **settings: Any) -> AsyncIterator[DynamoStore]:
     """A store for one test, on tables that nobody else uses meanwhile."""
-    calls = DynamoCalls(session=session(), endpoint_url=url)
+    calls = DynamoCalls(session=session(), endpoint_url=url, threads=threads)
     if _empty[url]:
         prefix = _empty[url].pop()
     else:

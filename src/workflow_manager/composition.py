@@ -446,7 +446,7 @@ def _cloudwatch_logs(settings: Settings, ours: ManagerSettings) -> CloudWatchLog
         except Unreachable:  # Tasks hear of it when they call
             return None
     try:
-        return CloudWatchLogs(_new_session(settings).client("logs", region_name=settings.region or None))
+        return CloudWatchLogs(_new_session(settings).client("logs", region_name=ours.region))
     except (BotoCoreError, ValueError) as error:
         raise SettingsError(f"cloudwatch_logs is on, but no client can be made: {error}") from None
 
