@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-import time
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 
