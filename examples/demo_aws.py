@@ -51,6 +51,12 @@ class AwsDemo(Demo):
     def serve_on_aws(self) -> subprocess.Popen[bytes]:
         return self.serve("--backend", "aws", "--role-arn", ROLE)
 
+    def work(self) -> subprocess.Popen[bytes]:
+        server = self.environment.pop("WFM_SERVER")  # a worker that knows a server would ask that one
+        worker = self.start("worker", "worker", "--activity", "echo", "--namespace", "demo", "--", EXAMPLES / "echo.sh")
+        self.environment["WFM_SERVER"] = server
+        return worker
+
     def run(self) -> None:
         say("A stand-in for AWS Step Functions, found by AWS_ENDPOINT_URL_SFN")
         port = self.stand_in.rpartition(":")[2]
@@ -64,10 +70,7 @@ class AwsDemo(Demo):
         self.wfm("apply", EXAMPLES / "sfncli-test.yaml")
 
         say("A worker: it takes its tasks from Step Functions, not from the server")
-        server_of_commands = self.environment.pop("WFM_SERVER")  # a worker that knows a server would ask that one
-        arguments = ("--activity", "echo", "--namespace", "demo", "--", EXAMPLES / "echo.sh")
-        self.start("worker", "worker", *arguments)
-        self.environment["WFM_SERVER"] = server_of_commands
+        worker = self.work()
 
         say("A workflow, followed to its end; its state machine and activity are made on the way")
         self.wfm("submit", "sfncli-test:master", '{"foo": true}', "--namespace", "demo", "--follow")
@@ -84,11 +87,14 @@ class AwsDemo(Demo):
         self.serve_on_aws()
         self.wfm("workflow", second, "--follow")
 
-        say("One that is cancelled")
+        say("One that is cancelled, while there is no worker to be quicker than that")
+        worker.terminate()
+        worker.wait()
         third = self.submit("sfncli-test:master", "{}", "--namespace", "demo")
         self.wfm("cancel", third, "--reason", "not needed any more")
 
-        say("And resumed, from the state where it was")
+        say("And resumed, from the state where it was, with a worker")
+        self.work()
         self.wfm("resume", third, "--from", "echo", "--follow")
 
         say("What the server asked of Step Functions (GET /_metrics)")
