@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from email.utils import formatdate
+from functools import partial
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -55,6 +58,8 @@ MAX_INVOCATIONS = 64
 """How many integrations are called at once, by default. Jobs that are being waited for do not count."""
 JOB_SECONDS = (0.5, 20.0)
 """How long to wait before a job is looked at for the first time, and at most between two looks."""
+RESUMED_AT_ONCE = 100
+"""How many calls are taken up again in one batch after a restart."""
 RETRY_SECONDS = 1.0
 """How long to wait before writing an answer again that the database refused."""
 
@@ -91,6 +96,7 @@ class Calls:
         self._slots = asyncio.Semaphore(max_invocations)
         self._running: dict[tuple[int, int, int], asyncio.Task[None]] = {}  # by execution, frame and event
         self._cancelling: set[asyncio.Task[None]] = set()
+        self._resuming: asyncio.Task[None] | None = None
         runner.on_call = self.call
         runner.on_withdrawn = self.withdrawn
         runner.on_ended = self.ended
@@ -323,9 +329,13 @@ class Calls:
                 )
             self._runner.take(batch, execution_id, stimulus)
 
+        await self._written(write)
+
+    async def _written(self, operation: Callable[[Batch], None]) -> None:
+        """Write, again until it is on disk or the database is closed."""
         while True:
             try:
-                await self._database.submit(write)
+                await self._database.submit(operation)
             except DatabaseUnavailable:
                 if self._database.closed:
                     return
@@ -350,17 +360,34 @@ class Calls:
         batch.after_commit(stop)
 
     def open(self) -> None:
-        """Call again what was being called when the process ended; go on waiting for the jobs that were begun."""
-        rows = self._query(
-            "SELECT execution, frame, event, resource, arguments, token, role_arn, submitted FROM integration_call"
-        )
-        for execution_id, frame, event, resource, arguments, token, role_arn, submitted in rows:
+        """Call again what was being called when the process ended; go on waiting for the jobs that were begun.
+
+        Bit by bit, while others are served already: as many jobs may be waited for as there are executions.
+        """
+        left = deque(self._query("SELECT execution, frame, event FROM integration_call"))
+        if left:
+            self._resuming = asyncio.get_running_loop().create_task(self._resume(left))
+
+    async def _resume(self, left: deque[tuple[int, int, int]]) -> None:
+        while left:
+            await self._written(partial(self._resume_some, [*islice(left, RESUMED_AT_ONCE)]))
+            for _ in range(min(RESUMED_AT_ONCE, len(left))):
+                left.popleft()
+
+    def _resume_some(self, keys: list[tuple[int, int, int]], batch: Batch) -> None:
+        for execution_id, frame, event in keys:
+            row = batch.execute(
+                "SELECT resource, arguments, token, role_arn, submitted FROM integration_call "
+                "WHERE execution = ? AND frame = ? AND event = ?",
+                (execution_id, frame, event),
+            ).fetchone()
             execution = self._runner.live.get(execution_id)
-            if execution is None or frame not in execution.frames:
-                continue
+            if row is None or execution is None or frame not in execution.frames:
+                continue  # nobody waits for it any more
+            resource, arguments, token, role_arn, submitted = row
             call = TaskCall(frame, event, _resource(resource), self._runner.payloads.text(arguments), token, role_arn)
             if _request(execution, call).service in self._integrations:
-                self._invoke(execution, call, submitted)
+                batch.after_commit(partial(self._invoke, execution, call, submitted))
             else:
                 logger.warning(
                     "a task waits for an integration that is not configured any more",
@@ -370,6 +397,8 @@ class Calls:
 
     async def close(self) -> None:
         tasks = [*self._running.values(), *self._cancelling]
+        if self._resuming is not None:
+            tasks.append(self._resuming)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -138,6 +138,28 @@ async def test_after_a_restart_a_job_is_not_begun_again(tmp_path: Path, clock: V
     assert before.begun[0].role_arn == "arn:aws:iam::1:role/r"
 
 
+async def test_jobs_are_taken_up_again_bit_by_bit(
+    tmp_path: Path, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A start is not the later the more jobs are waited for."""
+    monkeypatch.setattr(calls, "RESUMED_AT_ONCE", 2)
+    before, after = Jobs(), Jobs()
+    async with running(tmp_path / "e.db", clock, integrations={"glue": before}) as world:
+        machine = await world.machine(job())
+        arns = [await world.start(machine, f"e{number}") for number in range(7)]
+        submitted = "SELECT count(*) FROM integration_call WHERE submitted IS NOT NULL"
+        await until(lambda: world.database.read(submitted) == [(7,)])
+
+    async with running(tmp_path / "e.db", clock, integrations={"glue": after}) as world:
+        assert len(world.engine._runner.live._cache) == 0
+        await world.stop(arns[6])  # though nobody watches its job yet
+        after.outcome = '"done"'
+        assert [(await world.ended(arn)).output for arn in arns[:6]] == ['"done"'] * 6
+        assert after.cancelled == ['{"JobRunId":"r"}']
+        assert world.rows("integration_call") == 0
+    assert after.begun == []
+
+
 @pytest.mark.parametrize("why", ["the execution is stopped", "the task times out"])
 async def test_a_job_that_nobody_waits_for_is_cancelled(tmp_path: Path, clock: VirtualClock, why: str) -> None:
     service = Jobs()
