@@ -261,7 +261,7 @@ class Calls:
         """Call an integration, wait for its job if it has one, and bring the answer back."""
         frame, event, pattern = call.frame, call.scheduled_event, request.pattern
         waits = pattern != "request_response"
-        integration = self._integrations[request.service]
+        integration = self._integrations.get(request.service, _NOBODY)
         if submitted is None:
             async with self._slots:
                 came = await self._attempt(integration.invoke(request), call, submitting=waits)
@@ -294,7 +294,7 @@ class Calls:
             return await self._start_for_express(call)
         request = _request(execution, call)
         async with self._slots:
-            stimulus = await self._attempt(self._integrations[request.service].invoke(request), call)
+            stimulus = await self._attempt(self._integrations.get(request.service, _NOBODY).invoke(request), call)
         assert stimulus is not None
         return stimulus
 
@@ -449,6 +449,18 @@ def _mocked_outcome(call: TaskCall, mocked: Attempts, attempt: int) -> TaskSucce
         return TaskFailed(frame, event, response.error, response.cause)
     cause = f"The mocked response '{mocked.name}' says nothing of attempt {attempt}; add it to MockedResponses"
     return TaskFailed(frame, event, "States.Runtime", cause)
+
+
+class _Nobody:
+    """Who carries out the Tasks of services that there are not: where anything may be mocked, and one is not."""
+
+    actions = ()
+
+    async def invoke(self, call: IntegrationCall, /) -> str:
+        raise IntegrationFailed("States.TaskFailed", f"Tasks of {call.resource} cannot be carried out here; mock them")
+
+
+_NOBODY = _Nobody()
 
 
 def _resource(arn: str) -> TaskResource:

@@ -372,6 +372,24 @@ async def test_the_children_of_a_map_run_have_the_test_case_of_its_execution(
         assert (await world.ended(arn)).output == '[[{"n":1},{"n":1}],[{"n":1}]]'
 
 
+@pytest.mark.parametrize("resource", [CALL, JOB, FUNCTION])
+async def test_a_task_that_is_neither_mocked_nor_to_be_carried_out_fails(
+    tmp_path: Path, clock: VirtualClock, resource: str
+) -> None:
+    async with running(tmp_path / "e.db", clock, mocks=MOCKS) as world:
+        ended = await world.ended(await world.start(await world.machine({"S": task(resource)})))
+        answers = [(ended.status, ended.error, ended.cause)]
+        if resource != JOB:  # Express has none
+            express = await world.machine({"S": task(resource)}, "express", type="EXPRESS")
+            request = t.StartSyncExecutionInput(state_machine_arn=express)
+            answer = await asyncio.wait_for(world.api.start_sync_execution(request), 5)
+            answers.append((answer.status, answer.error, answer.cause))
+
+    assert set(answers) == {
+        ("FAILED", "States.TaskFailed", f"Tasks of {resource} cannot be carried out here; mock them")
+    }
+
+
 async def test_a_start_that_finds_the_execution_there_mocks_no_other(tmp_path: Path, clock: VirtualClock) -> None:
     """StartExecution with the name and input of one that runs answers that one."""
     async with running(tmp_path / "e.db", clock, mocks=MOCKS) as world:
