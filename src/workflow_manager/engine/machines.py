@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
+from collections import Counter
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -75,7 +76,10 @@ class Machine(msgspec.Struct, frozen=True):
 
 
 class Machines:
-    """Keeps every state machine that was asked for in memory; writes go through and are seen after their commit."""
+    """Keeps every state machine that was asked for in memory; writes go through and are seen after their commit.
+
+    Until then whoever is not in the batch finds what is on disk.
+    """
 
     def __init__(self, database: Database, arns: Arns, runner: Runner, services: Collection[str]) -> None:
         self._database = database
@@ -85,6 +89,7 @@ class Machines:
         self._query = database.query
         self._query_one = database.query_one
         self._known: dict[str, Machine] = {}
+        self._changing: Counter[str] = Counter()  # names, by how many operations of the batch change them
         runner.logging_of = self.logging_of
         self.publish: Callable[[Batch, Machine, str | None], tuple[str, float]]
         """Set by whoever keeps the versions (versions.py)."""
@@ -100,11 +105,14 @@ class Machines:
         return machine
 
     def by_name(self, name: str) -> Machine | None:
-        machine = self._known.get(name)
-        if machine is None:
-            machine = self._load(name)
-            if machine is not None:
-                self._known[name] = machine
+        if name in self._changing:
+            machine = self._load(name)  # as the batch has it, or as it is on disk
+        else:
+            machine = self._known.get(name)
+            if machine is None:
+                machine = self._load(name)
+                if machine is not None:
+                    self._known[name] = machine
         return machine if machine is not None and machine.status == "ACTIVE" else None
 
     def logging_of(self, name: str) -> t.LoggingConfiguration | None:
@@ -147,10 +155,16 @@ class Machines:
         return str(text)
 
     def _changes(self, batch: Batch, name: str) -> None:
-        """Read the state machine again: in this batch, and after it, when others may have read what it was before."""
+        """Have the state machine read whenever it is asked for, until what the operation writes is on disk or undone."""
         self._known.pop(name, None)
-        batch.after_commit(lambda: self._known.pop(name, None))
-        batch.after_rollback(lambda: self._known.pop(name, None))
+        self._changing[name] += 1
+        batch.after_commit(lambda: self._settled(name))
+        batch.after_rollback(lambda: self._settled(name))
+
+    def _settled(self, name: str) -> None:
+        self._changing[name] -= 1
+        if not self._changing[name]:
+            del self._changing[name]
 
     # ------------------------------------------------------------------------------------------ checking
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any
 
 import apsw
 import pytest
-from embedded_world import ARN, PASS, START, WAIT, World, task
+from embedded_world import ARN, PASS, START, WAIT, World, running, task
 
+from workflow_manager.clock import VirtualClock
 from workflow_manager.engine import calls, runner, service
 from workflow_manager.engine.step import step
 from workflow_manager.engine.stimuli import TaskSubmitted
@@ -263,3 +266,43 @@ async def test_a_call_s_answer_is_kept_until_it_can_be_written(world: World, mon
         assert (await world.describe(arn)).status == "RUNNING"
 
     assert json.loads(str((await world.ended(arn)).output)) == {"Activities": []}
+
+
+async def test_a_state_machine_is_what_is_on_disk_while_a_change_is_being_committed(
+    tmp_path: Path, clock: VirtualClock
+) -> None:
+    """On a slow disk COMMIT is made in a thread, and whoever asks meanwhile must not be told what may be undone."""
+    arn, express = f"{ARN}:stateMachine:m", f"{ARN}:stateMachine:x"
+    describe = t.DescribeStateMachineInput(state_machine_arn=arn)
+    definition = json.dumps({"StartAt": "W", "States": WAIT})
+    async with running(tmp_path / "e.db", clock, flush_delay_seconds=0.1) as world:
+
+        async def committing(change: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+            task = asyncio.create_task(change)
+            async with asyncio.timeout(5):
+                while world.database._committing is None:  # noqa: ASYNC110 - what is waited for tells nobody
+                    await asyncio.sleep(0)
+            return task
+
+        for made, kind, asked in (
+            (arn, "STANDARD", world.api.describe_state_machine(describe)),
+            (express, "EXPRESS", world.api.start_sync_execution(t.StartSyncExecutionInput(state_machine_arn=express))),
+        ):
+            change = await committing(world.machine(PASS, made.rpartition(":")[2], type=kind))
+            with pytest.raises(errors.StateMachineDoesNotExist):
+                await asked
+            assert not change.done()
+            await change
+
+        before = await world.api.describe_state_machine(describe)
+        for fields in ({"role_arn": f"{before.role_arn}2"}, {"definition": definition}):
+            change = await committing(
+                world.api.update_state_machine(t.UpdateStateMachineInput(state_machine_arn=arn, **fields))
+            )
+            now = await world.api.describe_state_machine(describe)
+            assert not change.done()
+            await change
+            after = await world.api.describe_state_machine(describe)
+            for name, value in fields.items():
+                assert (getattr(now, name), getattr(after, name)) == (getattr(before, name), value)
+    assert not world.engine._machines._changing
