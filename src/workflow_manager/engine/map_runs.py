@@ -49,6 +49,8 @@ from workflow_manager.stepfunctions.errors import ResourceNotFound
 MOST_AT_ONCE = 10_000
 """Children that run at once where MaxConcurrency sets no lower bound (SFN developer guide, "Quotas")."""
 STARTED_PER_OPERATION = 100
+TAKEN_UP_AT_ONCE = 50
+"""How many runs are taken up in one batch after a restart."""
 SKIPPED_AT_ONCE = 10_000
 READ_PER_CHUNK = 200
 ROWS_PER_PAGE = 200
@@ -103,6 +105,7 @@ class MapRuns:
         """The run whose children are being started or stopped: it is saved once, when that is done."""
         self._woken: set[int] = set()
         self._working: dict[int, asyncio.Task[None]] = {}  # what reads for a run, or writes its results
+        self._taking_up: asyncio.Task[None] | None = None
         self._closing = False
         runner.on_map_run = self.begin
         runner.on_map_run_redriven = self.redriven
@@ -110,15 +113,31 @@ class MapRuns:
         runner.on_child_ended = self.child_ended
 
     def open(self) -> None:
-        """Take up the runs that were not over when the process ended."""
-        for (run_id,) in self._query("SELECT id FROM map_run WHERE phase < 3"):
-            self._go_on(run_id)
+        """Take up the runs that were not over when the process ended: bit by bit, while others are served already."""
+        left = [run_id for (run_id,) in self._query("SELECT id FROM map_run WHERE phase < 3")]
+        if left:
+            self._taking_up = asyncio.get_running_loop().create_task(self._take_up(left))
+
+    async def _take_up(self, left: list[int]) -> None:
+        for first in range(0, len(left), TAKEN_UP_AT_ONCE):
+            await self._written(partial(self._take_up_some, left[first : first + TAKEN_UP_AT_ONCE]))
+
+    def _take_up_some(self, left: list[int], batch: Batch) -> None:
+        def go_on() -> None:
+            for run_id in left:
+                if run_id not in self._working:  # else it has been taken up meanwhile
+                    self._go_on(run_id)
+
+        batch.after_commit(go_on)
 
     async def close(self) -> None:
         self._closing = True
-        for task in [*self._working.values()]:
+        tasks = [*self._working.values()]
+        if self._taking_up is not None:
+            tasks.append(self._taking_up)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._working.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     # ------------------------------------------------------------------------------------------ rows
 

@@ -1050,6 +1050,20 @@ async def test_results_of_many_children_are_collected_in_order(tmp_path: Path, c
 
 
 @pytest.mark.usefixtures("small_pieces")
+async def test_map_runs_are_taken_up_again_bit_by_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start is not the later the more Map Runs there are."""
+    monkeypatch.setattr(map_runs, "TAKEN_UP_AT_ONCE", 2)
+    clock, file = VirtualClock(), tmp_path / "r.db"
+    async with running(file, clock) as world:
+        machine = await world.machine(distributed(MaxConcurrency=1))
+        world.engine._map_runs._closing = True  # the process ends before anything follows
+        arns = [await world.start(machine, f"e{number}", json.dumps([number, 7])) for number in range(5)]
+
+    async with running(file, clock) as world:
+        assert not world.engine._map_runs._runs
+        assert [(await finished(world, arn)).output for arn in arns] == [f"[{number},7]" for number in range(5)]
+
+
 async def test_a_stop_is_carried_out_after_a_restart(tmp_path: Path, files: Path) -> None:
     clock, file, stores = VirtualClock(), tmp_path / "r.db", ObjectStores(files)
     async with running(file, clock, objects=stores) as world:
