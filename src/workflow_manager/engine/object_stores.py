@@ -18,8 +18,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, Self, cast
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 LOCAL = "file://"
 
 
@@ -133,6 +131,10 @@ class _told:  # noqa: N801 - reads as a function where it is used
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            return
+        from botocore.exceptions import BotoCoreError, ClientError  # as below
+
         if isinstance(error, ClientError):
             answer = error.response
             metadata = answer.get("ResponseMetadata", {})
