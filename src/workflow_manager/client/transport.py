@@ -45,7 +45,7 @@ class Transport:
         """``make`` makes the wire of ``settings``. Raises ServerUnreachable if ``server`` is no address."""
         self.server = server.rstrip("/")
         self._timeout_seconds = timeout_seconds
-        self._was_there = False
+        self.was_there = False  # whether the server has answered this client before
         try:
             self.wire = make(settings(self.server, timeout_seconds))
         except (httpx.InvalidURL, ValueError) as error:
@@ -77,13 +77,13 @@ class Transport:
                 request = self.wire.build(method, path, params=query, content=content, headers=headers)
                 response = await self.wire.send(request)
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-                if pause is None or not self._was_there:
+                if pause is None or not self.was_there:
                     raise self.unreachable(error) from None
             except (httpx.TransportError, httpx.InvalidURL) as error:
                 if pause is None or not repeatable:
                     raise self.unreachable(error) from None
             else:
-                self._was_there = True
+                self.was_there = True
                 if response.status_code not in UNAVAILABLE or pause is None or not repeatable:
                     return self._success(response)
                 pause = max(pause, _retry_after(response))
@@ -119,7 +119,7 @@ class Transport:
             if not response.is_success:
                 await self.wire.read(response)
                 self._success(response)
-            self._was_there = True
+            self.was_there = True
             lines = self.wire.lines(response)
             try:
                 yield lines
