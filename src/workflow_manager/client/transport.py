@@ -31,9 +31,8 @@ def settings(server: str, timeout_seconds: float) -> dict[str, Any]:
         "base_url": server,
         "timeout": httpx.Timeout(timeout_seconds, connect=min(timeout_seconds, CONNECT_SECONDS)),
         "headers": {"accept": "application/json", "user-agent": "wfm"},
-        "limits": httpx.Limits(
-            max_connections=None, max_keepalive_connections=20
-        ),  # each workflow waited for has its own
+        # each workflow that is waited for has a connection of its own
+        "limits": httpx.Limits(max_connections=None, max_keepalive_connections=20),
         "verify": server.startswith("https:"),  # loading certificates takes its time
     }
 
