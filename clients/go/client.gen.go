@@ -52,6 +52,11 @@ type Error struct {
 	// Diagnostics Every fault of a refused definition.
 	Diagnostics *[]Diagnostic `json:"diagnostics,omitempty"`
 
+	// Fields Of `IdempotencyKeyReused`: where the content differs, as JSON pointers.
+	//
+	// Example: ["/input"]
+	Fields *[]string `json:"fields,omitempty"`
+
 	// Message What was wrong, where, and what to do.
 	//
 	// Example: /input: expected text, got a number
@@ -61,6 +66,11 @@ type Error struct {
 	//
 	// Example: 6f1d0c7be0a84d52
 	RequestId *string `json:"requestId,omitempty"`
+
+	// WorkflowID Of `IdempotencyKeyReused`: whose key it is.
+	//
+	// Example: 0b3a8a2e-8f0c-4f0e-9a51-3a3d0c0c5a2b
+	WorkflowID *string `json:"workflowID,omitempty"`
 }
 
 // Event One server-sent event of a workflow's stream.

@@ -80,11 +80,10 @@ async def follow(
 ) -> AsyncGenerator[Event]:
     """Events after ``last_event_id`` until the workflow has ended, over as many connections as that takes.
 
-    Raises ServerUnreachable after ``patience_seconds`` without a connection, or at once when the first one fails;
+    Raises ServerUnreachable after ``patience_seconds`` without a connection, or at once if the server was never there;
     TimeoutError when it has not ended ``until`` then, on the wire's clock.
     """
     broken_since: float | None = None
-    connected = False
     while True:
         left = _left(transport, until)
         if left <= 0:
@@ -92,7 +91,7 @@ async def follow(
         silence = max(min(SILENCE_SECONDS, left), SHORTEST_SECONDS)
         try:
             async with transport.stream(path, {"last-event-id": str(last_event_id)}, silence_seconds=silence) as lines:
-                connected, final, broken_since = True, False, None
+                final, broken_since = False, None
                 parser = Parser()
                 async for line in lines:
                     if (event := parser.event(line)) is not None:
@@ -106,19 +105,19 @@ async def follow(
                 else:
                     if final:  # a server that stops ends its streams, too
                         return
-                    await transport.wire.sleep(RECONNECT_SECONDS)
+                    await before_reconnecting(transport)
         except httpx.TransportError as error:
             broken_since = broken_since or transport.wire.now()
             if isinstance(error, httpx.ReadTimeout) and _left(transport, until) <= 0:
                 raise TimeoutError from None
-            if not connected or transport.wire.now() - broken_since > patience_seconds:
+            if not transport.was_there or transport.wire.now() - broken_since > patience_seconds:
                 raise transport.unreachable(error) from None
-            await transport.wire.sleep(RECONNECT_SECONDS)
+            await before_reconnecting(transport)
         except ApiError as error:
             broken_since = broken_since or transport.wire.now()
             if error.status not in UNAVAILABLE or transport.wire.now() - broken_since > patience_seconds:
                 raise
-            await transport.wire.sleep(RECONNECT_SECONDS)
+            await before_reconnecting(transport)
 
 
 async def so_far(transport: Transport, path: str, last_event_id: int) -> AsyncGenerator[Event]:
@@ -133,6 +132,10 @@ async def so_far(transport: Transport, path: str, last_event_id: int) -> AsyncGe
                     yield event
     except httpx.TransportError as error:
         raise transport.unreachable(error) from None
+
+
+async def before_reconnecting(transport: Transport) -> None:
+    await transport.wire.sleep(RECONNECT_SECONDS)
 
 
 def _left(transport: Transport, until: float | None) -> float:

@@ -14,8 +14,15 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Struct, structs
 
-from workflow_manager.client.errors import UnexpectedAnswer, WaitTimedOut, WorkflowCancelled, WorkflowFailed
-from workflow_manager.client.events import Event, follow, so_far
+from workflow_manager.client.errors import (
+    ServerUnreachable,
+    Unavailable,
+    UnexpectedAnswer,
+    WaitTimedOut,
+    WorkflowCancelled,
+    WorkflowFailed,
+)
+from workflow_manager.client.events import Event, before_reconnecting, follow, so_far
 from workflow_manager.client.transport import Query, Transport
 from workflow_manager.model import (
     NewWorkflow,
@@ -180,7 +187,7 @@ class Operations:
             if not workflow.status.final:
                 raise WaitTimedOut(workflow_id, timeout_seconds or 0.0) from None
             return workflow
-        return await self.workflow(workflow_id)
+        return await self._ended(workflow_id, patience_seconds)
 
     async def result(
         self, workflow_id: str, timeout_seconds: float | None = None, *, patience_seconds: float = PATIENCE_SECONDS
@@ -222,6 +229,18 @@ class Operations:
         await self._transport.call("DELETE", _path("state-resources", namespace, name))
 
     # ------------------------------------------------------------------
+
+    async def _ended(self, workflow_id: str, patience_seconds: float) -> Workflow:
+        """A workflow of which was told that it has ended, from a server that may be away since."""
+        wire = self._transport.wire
+        until = wire.now() + patience_seconds
+        while True:
+            try:
+                return await self.workflow(workflow_id)
+            except (ServerUnreachable, Unavailable):
+                if wire.now() >= until:
+                    raise
+            await before_reconnecting(self._transport)
 
     async def _page(self, path: str, parameters: Query | None) -> WorkflowPage:
         response = await self._transport.call("GET", path, query=parameters)

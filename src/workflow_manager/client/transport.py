@@ -31,6 +31,8 @@ def settings(server: str, timeout_seconds: float) -> dict[str, Any]:
         "base_url": server,
         "timeout": httpx.Timeout(timeout_seconds, connect=min(timeout_seconds, CONNECT_SECONDS)),
         "headers": {"accept": "application/json", "user-agent": "wfm"},
+        # each workflow that is waited for has a connection of its own
+        "limits": httpx.Limits(max_connections=None, max_keepalive_connections=20),
         "verify": server.startswith("https:"),  # loading certificates takes its time
     }
 
@@ -42,7 +44,7 @@ class Transport:
         """``make`` makes the wire of ``settings``. Raises ServerUnreachable if ``server`` is no address."""
         self.server = server.rstrip("/")
         self._timeout_seconds = timeout_seconds
-        self._was_there = False
+        self.was_there = False  # whether the server has answered this client before
         try:
             self.wire = make(settings(self.server, timeout_seconds))
         except (httpx.InvalidURL, ValueError) as error:
@@ -74,13 +76,13 @@ class Transport:
                 request = self.wire.build(method, path, params=query, content=content, headers=headers)
                 response = await self.wire.send(request)
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-                if pause is None or not self._was_there:
+                if pause is None or not self.was_there:
                     raise self.unreachable(error) from None
             except (httpx.TransportError, httpx.InvalidURL) as error:
                 if pause is None or not repeatable:
                     raise self.unreachable(error) from None
             else:
-                self._was_there = True
+                self.was_there = True
                 if response.status_code not in UNAVAILABLE or pause is None or not repeatable:
                     return self._success(response)
                 pause = max(pause, _retry_after(response))
@@ -116,7 +118,7 @@ class Transport:
             if not response.is_success:
                 await self.wire.read(response)
                 self._success(response)
-            self._was_there = True
+            self.was_there = True
             lines = self.wire.lines(response)
             try:
                 yield lines

@@ -453,6 +453,33 @@ def test_a_server_that_stays_away_is_not_waited_for_for_ever(client: Connect) ->
         list(at.events("w1", patience_seconds=0))
 
 
+def test_a_server_that_was_there_is_awaited_from_the_first_connection_on(client: Connect) -> None:
+    """It is started anew between the start of a workflow and the look at it; and again when it has ended."""
+    refused = httpx.ConnectError("refused")
+    handler = answering(
+        httpx.Response(200, json=WORKFLOW),
+        *[refused] * 5,
+        stream(SUCCEEDED),
+        *[refused] * 4,
+        httpx.Response(200, json=ENDED["succeeded"]),
+    )
+
+    with client(handler) as at:
+        assert at.start("a").wait().status is WorkflowStatus.SUCCEEDED
+
+
+def test_one_that_never_was_is_not(client: Connect) -> None:
+    with client(answering(httpx.ConnectError("refused"))) as at, pytest.raises(ServerUnreachable):
+        list(at.events("w1"))
+
+
+def test_one_that_stays_away_when_a_workflow_has_ended_is_not_awaited_for_ever(client: Connect) -> None:
+    handler = answering(stream(SUCCEEDED), *[httpx.ConnectError("refused")] * 3)
+
+    with client(handler) as at, pytest.raises(ServerUnreachable):
+        at.wait("w1", patience_seconds=0)
+
+
 def test_following_what_is_not_there_fails_at_once(client: Connect) -> None:
     handler = answering(httpx.Response(404, json={"code": "WorkflowNotFound", "message": "w1"}))
 

@@ -50,6 +50,14 @@ export type Error = {
      */
     diagnostics?: Array<Diagnostic>;
     /**
+     * Of `IdempotencyKeyReused`: where the content differs, as JSON pointers.
+     */
+    fields?: Array<string>;
+    /**
+     * Of `IdempotencyKeyReused`: whose key it is.
+     */
+    workflowID?: string;
+    /**
      * Of an unexpected error: what to look for in the log.
      */
     requestId?: string;
