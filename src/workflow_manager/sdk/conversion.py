@@ -77,7 +77,7 @@ def _with_defaults(value: Any) -> Any:
             waiting += each
         elif isinstance(each, msgspec.Struct):
             waiting += (getattr(each, name) for name in each.__struct_fields__)
-        elif dataclasses.is_dataclass(each) and hasattr(each, "__dict__"):
+        elif dataclasses.is_dataclass(each) and not isinstance(each, type) and hasattr(each, "__dict__"):
             for field in dataclasses.fields(each):
                 each.__dict__.setdefault(field.name, getattr(each, field.name))
             waiting += each.__dict__.values()
