@@ -11,8 +11,9 @@ import msgspec
 from workflow_manager.diagrams.graph import graph_of
 from workflow_manager.diagrams.outline import text
 from workflow_manager.model import Workflow
+from workflow_manager.sdk.conversion import without_id
 from workflow_manager.stepfunctions.history import HistoryEvent
-from workflow_manager.testing.stubs import Answered, plain
+from workflow_manager.testing.stubs import Answered
 
 TaskRun = Answered
 
@@ -41,7 +42,7 @@ class Run:
 
     @property
     def output(self) -> Any:
-        return plain(msgspec.json.decode(self.workflow.output)) if self.workflow.output else None
+        return without_id(msgspec.json.decode(self.workflow.output)) if self.workflow.output else None
 
     @property
     def path(self) -> list[str]:
@@ -134,7 +135,7 @@ class Run:
 
     def _told(self, state: str, kind: str, field_: str) -> list[Any]:
         return [
-            plain(msgspec.json.decode(_detail(event, field_)))
+            without_id(msgspec.json.decode(_detail(event, field_)))
             for event in self.events
             if event.type.endswith(kind) and _detail(event, "name") == state
         ]

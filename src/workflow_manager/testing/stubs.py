@@ -17,7 +17,7 @@ from workflow_manager.manager.resources import shorthand
 from workflow_manager.model import StateResourceType
 from workflow_manager.sdk.background import BackgroundLoop
 from workflow_manager.sdk.context import Context
-from workflow_manager.sdk.conversion import to_json
+from workflow_manager.sdk.conversion import to_json, without_id
 from workflow_manager.sdk.functions import TaskFunction, call, call_async, failure
 from workflow_manager.worker.limits import cut_cause, cut_error
 from workflow_manager.worker.outcome import Outcome, Success
@@ -123,8 +123,8 @@ class Stubs:
                 state=asked.state,
                 resource=asked.resource,
                 attempt=asked.attempt + 1,
-                input=plain(value),
-                output=plain(msgspec.json.decode(response.output)) if isinstance(response, Return) else None,
+                input=without_id(value),
+                output=without_id(msgspec.json.decode(response.output)) if isinstance(response, Return) else None,
                 error=response.error if isinstance(response, Throw) else None,
             )
         )
@@ -161,11 +161,6 @@ class Stubs:
                 return None
 
 
-def plain(value: Any) -> Any:
-    """A value without the workflow's id, which only the engine's own tests care for."""
-    return {key: each for key, each in value.items() if key != EXECUTION_NAME} if isinstance(value, dict) else value
-
-
 def _stubbed(answer: Any, value: Any) -> Any:
     """What a stub answers: a value, a Fail, an exception, or what a function of the input returns or raises."""
     if isinstance(answer, BaseException) or (isinstance(answer, type) and issubclass(answer, BaseException)):
@@ -177,7 +172,7 @@ def _stubbed(answer: Any, value: Any) -> Any:
     except ValueError:
         takes_input = True
     try:
-        return answer(plain(value)) if takes_input else answer()
+        return answer(without_id(value)) if takes_input else answer()
     except Exception as error:  # noqa: BLE001 - it is the task's failure
         return failure(error)
 
