@@ -21,10 +21,10 @@ from workflow_manager.worker.team import Team
 
 
 def worker(
-    activity: FakeActivity, run: Any, room: Room | None = None, observer: Observer | None = None, **settings: Any
+    of: FakeActivity, run: Any, room: Room | None = None, observer: Observer | None = None, **settings: Any
 ) -> Worker:
     defaults = {"heartbeat_seconds": 600.0, "longest_backoff_seconds": 0.001}
-    return Worker(activity, run, LoopSettings(**(defaults | settings)), log=logger()[0], room=room, observer=observer)
+    return Worker(of, run, LoopSettings(**(defaults | settings)), log=logger()[0], room=room, observer=observer)
 
 
 class Running:
@@ -37,7 +37,7 @@ class Running:
     def _run(self) -> None:
         try:
             self.results.append(self.team.run_until_stopped())
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - handed on
             self.results.append(error)
 
     def stop(self) -> bool | BaseException:
