@@ -135,6 +135,11 @@ class Database:
         self.commits = 0
 
     @property
+    def idle(self) -> bool:
+        """Whether nothing waits to be written, or is being written."""
+        return not self._queue and self._committing is None
+
+    @property
     def closed(self) -> bool:
         """Whether new operations are refused; what was queued before may still be on its way to the disk."""
         return self._closed

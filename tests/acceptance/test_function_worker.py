@@ -1,4 +1,4 @@
-"""Functions in real processes: ``wfm worker --app`` and ``app.run_worker()``, drained, killed, and looked at by their health port."""
+"""Functions in real processes: ``wfm worker --app`` and ``app.run_worker()``, drained, killed, and asked for their health."""
 
 from __future__ import annotations
 
@@ -290,7 +290,7 @@ def test_the_health_port(sfn: Any, work: Start, server: ServerProcess, tmp_path:
         pytest.param(["--app", "orders:app", "--workdir", "w"], 2, "--workdir is for commands", id="an option of commands"),
         pytest.param(["--app", "orders:app", "--", "true"], 2, "give one", id="a command besides"),
         pytest.param([], 2, "give one", id="neither"),
-        pytest.param(["--app", "orders:app", "--health-port", "1", "--health-host", "203.0.113.1"], 1, "cannot listen", id="port"),
+        pytest.param(["--app", "orders:app", "--health-port", "1", "--health-host", "1.1.1.1"], 1, "cannot listen", id="port"),
     ],
 )  # fmt: skip
 def test_what_a_worker_refuses(start: Start, tmp_path: Path, options: list[str], code: int, why: str) -> None:

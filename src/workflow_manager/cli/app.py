@@ -28,7 +28,10 @@ COMMANDS = {
     "resume": ("workflows", "Start a new workflow from a state of a finished one, or of all that --where finds."),
     "resolve": ("workflows", "Mark a failed workflow as looked after, or all that --where finds."),
     "refresh": ("workflows", "Bring a workflow up to date with its execution, or all that --where finds."),
-    "worker": ("worker", "Do the tasks of an activity by running a command for each; Ctrl-C lets running ones end."),
+    "worker": (
+        "worker",
+        "Do tasks by a command for each, or by an application's functions; Ctrl-C lets running ones end.",
+    ),
     "doctor": ("doctor", "Check configuration, server, clock, data folder and AWS, and say what to do."),
     "completion": ("completion", "Print the script that completes commands, options, definitions and ids in a shell."),
     "version": ("version", "Say which version this is."),

@@ -110,7 +110,7 @@ def worker(
         str | None, typer.Option("--name", help="Name of this worker in histories; by default host and process id.")
     ] = None,
 ) -> None:
-    """Do the tasks of an activity by running a command for each, or of an application's functions, until told to stop."""
+    """Do tasks by a command for each, or by an application's functions; Ctrl-C lets running ones end."""
     from workflow_manager.settings import ClientSettings, is_set, load
     from workflow_manager.worker import WorkerSettings, run_worker
 

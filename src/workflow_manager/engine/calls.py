@@ -31,7 +31,7 @@ from workflow_manager.engine.integrations import (
     answered,
 )
 from workflow_manager.engine.machines import Machine, check_name
-from workflow_manager.engine.mocks import Attempts, Mocks, Return
+from workflow_manager.engine.mocks import Asked, Mocks, Response, Return, StandIn, Throw
 from workflow_manager.engine.runner import Runner
 from workflow_manager.engine.stimuli import (
     Outcome,
@@ -93,6 +93,8 @@ class Calls:
         self._query = database.query
         self._query_one = database.query_one
         self._mocks = mocks
+        self.stand_in: StandIn | None = None
+        """Answers Tasks in the place of all others, in tests; set by whoever makes this."""
         self._slots = asyncio.Semaphore(max_invocations)
         self._running: dict[tuple[int, int, int], asyncio.Task[None]] = {}  # by execution, frame and event
         self._cancelling: set[asyncio.Task[None]] = set()
@@ -105,7 +107,7 @@ class Calls:
     # ------------------------------------------------------------------------------------------ in the batch
 
     def call(self, batch: Batch, execution: Execution, call: TaskCall) -> None:
-        mocked = self._mocked(execution, call)
+        mocked = self._mocked(execution, call) or self._stood_in_for(execution, call)
         if mocked is not None:
             self._answer(batch, execution, call, mocked)
         elif call.resource.kind == "activity":
@@ -287,9 +289,10 @@ class Calls:
 
     async def invoke(self, execution: Execution, call: TaskCall, test_case: str | None) -> Stimulus:
         """Call an integration for an Express execution, which waits for nothing else; what came of it."""
-        mocked = self._responses(test_case, execution, call) if test_case is not None else None
+        mocked = self._response(test_case, execution, call) if test_case is not None else None
+        mocked = mocked or self._stood_in_for(execution, call)
         if mocked is not None:
-            return _mocked_outcome(call, mocked, execution.frames[call.frame].retry_count)
+            return _mocked_outcome(call, mocked)
         if call.resource.service == "states" and call.resource.action == "startExecution":
             return await self._start_for_express(call)
         request = _request(execution, call)
@@ -405,8 +408,22 @@ class Calls:
 
     # ------------------------------------------------------------------------------------------ mocks
 
-    def _mocked(self, execution: Execution, call: TaskCall) -> Attempts | None:
-        """The responses that the execution's test case has for the state, if it has one.
+    def _stood_in_for(self, execution: Execution, call: TaskCall) -> Response | None:
+        if self.stand_in is None:
+            return None
+        frame = execution.frames[call.frame]
+        return self.stand_in.answer(
+            Asked(
+                execution=execution.name,
+                state=frame.state,
+                attempt=frame.retry_count,
+                resource=call.resource.arn,
+                arguments=call.arguments,
+            )
+        )
+
+    def _mocked(self, execution: Execution, call: TaskCall) -> Response | None:
+        """What the execution's test case answers this attempt at the state, if it names the state.
 
         The children of a Map Run have that of the execution whose Map it is.
         """
@@ -421,34 +438,32 @@ class Calls:
             )[0]
             map_run = -machine if machine < 0 else None
         row = self._query_one("SELECT test_case FROM mocked WHERE execution = ?", (execution_id,))
-        return self._responses(row[0], execution, call) if row is not None else None
+        return self._response(row[0], execution, call) if row is not None else None
 
-    def _responses(self, test_case: str, execution: Execution, call: TaskCall) -> Attempts | None:
+    def _response(self, test_case: str, execution: Execution, call: TaskCall) -> Response | None:
         if self._mocks is None:
             return None
         case = self._mocks.test_case(parse(base_arn(execution.machine_arn), "stateMachine").name, test_case)
-        return case.get(execution.frames[call.frame].state) if case is not None else None
+        frame = execution.frames[call.frame]
+        mocked = case.get(frame.state) if case is not None else None
+        return None if mocked is None else mocked.answer(frame.retry_count)
 
-    def _answer(self, batch: Batch, execution: Execution, call: TaskCall, mocked: Attempts) -> None:
+    def _answer(self, batch: Batch, execution: Execution, call: TaskCall, response: Response) -> None:
         """Have a task answered by its mock, as if it had been carried out at once."""
-        frame, event, attempt = call.frame, call.scheduled_event, execution.frames[call.frame].retry_count
-        response = mocked.response(attempt)
+        frame, event = call.frame, call.scheduled_event
         if call.resource.kind == "activity":
             self._runner.take(batch, execution.id, TaskStarted(frame, event))
         elif call.resource.pattern != "request_response" and isinstance(response, Return):
             self._runner.take(batch, execution.id, TaskSubmitted(frame, event, response.output))
-        self._runner.take(batch, execution.id, _mocked_outcome(call, mocked, attempt))
+        self._runner.take(batch, execution.id, _mocked_outcome(call, response))
 
 
-def _mocked_outcome(call: TaskCall, mocked: Attempts, attempt: int) -> TaskSucceeded | TaskFailed:
-    """What a mock has the task come to at this attempt; 0 is the first."""
-    frame, event, response = call.frame, call.scheduled_event, mocked.response(attempt)
-    if isinstance(response, Return):
-        return TaskSucceeded(frame, event, response.output)
-    if response is not None:
-        return TaskFailed(frame, event, response.error, response.cause)
-    cause = f"The mocked response '{mocked.name}' says nothing of attempt {attempt}; add it to MockedResponses"
-    return TaskFailed(frame, event, "States.Runtime", cause)
+def _mocked_outcome(call: TaskCall, response: Response) -> TaskSucceeded | TaskFailed:
+    match response:
+        case Return(output):
+            return TaskSucceeded(call.frame, call.scheduled_event, output)
+        case Throw(error, cause):
+            return TaskFailed(call.frame, call.scheduled_event, error, cause)
 
 
 class _Nobody:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
@@ -44,6 +44,26 @@ class Throw:
 Response: TypeAlias = Return | Throw
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A Task that is to be answered: ``attempt`` is 0 at first, ``arguments`` is JSON text, ``resource`` the expanded ARN."""
+
+    execution: str
+    state: str
+    attempt: int
+    resource: str
+    arguments: str
+
+
+class StandIn(Protocol):
+    """What answers Tasks of any execution, in the place of whatever would carry them out; for tests.
+
+    Called by the writer, in its batch, so that time stands still meanwhile. None leaves the Task to be carried out.
+    """
+
+    def answer(self, asked: Asked, /) -> Response | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Attempts:
     """The responses of one state: ``(first attempt, last attempt, response)``, in order. ``name`` is theirs in the file."""
@@ -54,6 +74,11 @@ class Attempts:
     def response(self, attempt: int) -> Response | None:
         """What the attempt answers; 0 is the first. None when the file says nothing of it."""
         return next((answer for first, last, answer in self.responses if first <= attempt <= last), None)
+
+    def answer(self, attempt: int) -> Response:
+        """What the attempt answers; one that the file says nothing of fails, saying so."""
+        why = f"The mocked response '{self.name}' says nothing of attempt {attempt}; add it to MockedResponses"
+        return self.response(attempt) or Throw("States.Runtime", why)
 
 
 TestCase: TypeAlias = Mapping[str, Attempts]

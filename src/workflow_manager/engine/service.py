@@ -24,7 +24,7 @@ from workflow_manager.engine.logs import Destination
 from workflow_manager.engine.machines import Machines
 from workflow_manager.engine.map_run_api import MapRunApi
 from workflow_manager.engine.map_runs import MapRuns
-from workflow_manager.engine.mocks import Mocks
+from workflow_manager.engine.mocks import Mocks, StandIn
 from workflow_manager.engine.object_stores import ObjectStores
 from workflow_manager.engine.own_api import SERVICE, OwnApi
 from workflow_manager.engine.qualified import QualifiedExecutions
@@ -70,7 +70,8 @@ class EmbeddedStepFunctions:
     """A StepFunctions and its ExecutionChanges, over a Database. ``start`` before use, ``close`` after.
 
     ``integrations`` carry out Tasks of further services (integrations.py), ``max_invocations`` at once. ``mocks`` are what
-    Tasks answer in test cases (mocks.py); with them every definition is accepted, since anything may be mocked.
+    Tasks answer in test cases, and ``stand_in`` answers them in every execution (mocks.py); with either of them every definition
+    is accepted, since anything may be mocked.
     ``objects`` are what distributed Maps read and write (object_stores.py). ``limits`` are AWS's by default.
     ``log_destination``: where execution logs go besides the structured log (logs.py).
     """
@@ -84,6 +85,7 @@ class EmbeddedStepFunctions:
         limits: Limits | None = None,
         integrations: Mapping[str, Integration] | None = None,
         mocks: Mocks | None = None,
+        stand_in: StandIn | None = None,
         max_invocations: int = MAX_INVOCATIONS,
         objects: ObjectStores | None = None,
         long_poll_seconds: float = 60.0,
@@ -99,7 +101,9 @@ class EmbeddedStepFunctions:
         self._runner.log_destination = log_destination
         own: dict[str, Integration] = {SERVICE: OwnApi(self)}
         integrations = ChainMap(own, cast("dict[str, Integration]", integrations or {}))
-        services: Collection[str] = Everything() if mocks is not None else Offered(NATIVE, integrations)
+        services: Collection[str] = (
+            Everything() if mocks is not None or stand_in is not None else Offered(NATIVE, integrations)
+        )
         self._machines = Machines(database, arns, self._runner, services)
         self._versions = Versions(database, arns, self._runner, self._machines)
         self._machines.publish = self._versions.publish_in
@@ -122,6 +126,7 @@ class EmbeddedStepFunctions:
             max_invocations,
         )
         self._calls.start = self._executions.start
+        self._calls.stand_in = stand_in
         self._listeners: list[Listener] = []
         self._background: list[asyncio.Task[None]] = []
         self._qualified = QualifiedExecutions(database, arns, self._machines, self._versions, self._executions)

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from workflow_manager.sdk.errors import InvalidTaskInput, InvalidTaskOutput
+from workflow_manager.worker.task import EXECUTION_NAME
 
 Convert = Callable[[Any], Any]
 
@@ -41,6 +42,17 @@ def converter(annotation: Any) -> Convert:
             raise InvalidTaskInput(f"the input is no {_name(annotation)}: {error}") from None
 
     return convert
+
+
+def without_id(value: Any) -> Any:
+    """JSON without the field in which workflow-manager passes the workflow's id, at any depth: it is nobody's data."""
+    match value:
+        case dict():
+            return {key: without_id(each) for key, each in value.items() if key != EXECUTION_NAME}
+        case list():
+            return [without_id(each) for each in value]
+        case _:
+            return value
 
 
 def to_json(value: Any) -> Any:
@@ -77,7 +89,7 @@ def _with_defaults(value: Any) -> Any:
             waiting += each
         elif isinstance(each, msgspec.Struct):
             waiting += (getattr(each, name) for name in each.__struct_fields__)
-        elif dataclasses.is_dataclass(each) and hasattr(each, "__dict__"):
+        elif dataclasses.is_dataclass(each) and not isinstance(each, type) and hasattr(each, "__dict__"):
             for field in dataclasses.fields(each):
                 each.__dict__.setdefault(field.name, getattr(each, field.name))
             waiting += each.__dict__.values()

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import msgspec
 
 from workflow_manager.sdk.context import Context
-from workflow_manager.sdk.conversion import Convert, converter, to_json
+from workflow_manager.sdk.conversion import Convert, converter, to_json, without_id
 from workflow_manager.sdk.errors import InvalidTaskInput, InvalidTaskOutput, TaskFailed
 from workflow_manager.worker.limits import MAX_CAUSE
 from workflow_manager.worker.outcome import Failure, Outcome, Success
@@ -60,9 +60,7 @@ class TaskFunction:
             value = msgspec.json.decode(text)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidTaskInput(f"the input is not JSON: {error}") from None
-        if isinstance(value, dict):
-            value.pop(EXECUTION_NAME, None)  # the workflow's id, which the context tells
-        return (*given, convert(value))
+        return (*given, convert(without_id(value)))  # which the context tells
 
     def converter(self) -> Convert:
         """What makes its input. Raises TypeError if its annotations cannot be read, or are not for JSON."""

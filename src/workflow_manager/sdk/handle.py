@@ -10,9 +10,8 @@ import msgspec
 
 from workflow_manager.manager import WorkflowManager
 from workflow_manager.model import Resumption, Workflow, WorkflowStatus
-from workflow_manager.sdk.conversion import converter
+from workflow_manager.sdk.conversion import converter, without_id
 from workflow_manager.sdk.errors import WorkflowCancelled, WorkflowFailed
-from workflow_manager.worker.task import EXECUTION_NAME
 
 if TYPE_CHECKING:
     from workflow_manager.sdk.app import App
@@ -131,9 +130,7 @@ def _result(workflow: Workflow, kind: Any) -> Any:
     match workflow.status:
         case WorkflowStatus.SUCCEEDED:
             output = msgspec.json.decode(workflow.output) if workflow.output else None
-            if isinstance(output, dict):
-                output.pop(EXECUTION_NAME, None)  # which is there for the states only
-            return converter(kind)(output)
+            return converter(kind)(without_id(output))
         case WorkflowStatus.CANCELLED:
             raise WorkflowCancelled(workflow)
         case _:

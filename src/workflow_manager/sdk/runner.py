@@ -6,6 +6,7 @@ mailbox into which come the function's end and every interruption of the task.
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -141,6 +142,8 @@ class FunctionRunner:
                     return outcome if stopped is None else Failure(stopped.error, outcome.cause or stopped.cause)
                 case Signalled(number) if number not in STOPPING:
                     continue
+                case Signalled(signal.SIGINT) if deadline is not None:
+                    deadline = time.monotonic()  # a second Ctrl-C: a person does not want to wait
                 case Gone() | TimedOut() | Signalled():
                     stopped = stopped or self._stopped(message)
                     context.cancellation.set()

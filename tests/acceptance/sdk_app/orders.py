@@ -1,4 +1,4 @@
-"""An application that the tests of workers start in processes of their own. What its tasks do they note in files of the folder."""
+"""An application that the tests of workers start in processes of their own. Its tasks note what they do in files."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def of_two(context, value):
     return [context.attempt, value]
 
 
-class Callable_:
+class Doubles:
     def __call__(self, value: Order) -> int:
         return value.order
 
@@ -88,7 +88,7 @@ class Callable_:
         pytest.param(of_context, "w1", id="a context"),
         pytest.param(of_both, ["S", {"order": 7}], id="a context and an input"),
         pytest.param(of_two, [1, {"order": 7}], id="two arguments without annotations: the context comes first"),
-        pytest.param(Callable_(), 7, id="an object that can be called"),
+        pytest.param(Doubles(), 7, id="an object that can be called"),
     ],
 )
 def test_what_a_function_is_called_with(function: Callable[..., Any], expected: Any) -> None:

@@ -17,7 +17,7 @@ from worker_fakes import PATIENCE, logger
 
 from workflow_manager.worker.command import CommandRunner
 from workflow_manager.worker.outcome import Failure, Outcome, Success
-from workflow_manager.worker.task import Gone, Signalled, Task
+from workflow_manager.worker.task import Gone, Signalled, Task, TimedOut
 
 LONG = 600.0
 """A grace period that a test does not live to see the end of."""
@@ -453,3 +453,29 @@ def test_logs_hold_neither_input_nor_output(bench: Bench) -> None:
 
     assert bench.log.entries
     assert "secret" not in str(bench.log.entries)
+
+
+def test_a_command_that_takes_too_long_is_stopped(bench: Bench) -> None:
+    task, running = bench.start("sh", "-c", "echo up; sleep 600")
+    bench.stdout.wait_for(b"up")
+    task.interrupt(TimedOut(1.5))
+
+    assert running.outcome() == Failure("States.Timeout", "the command took longer than its 1.5 seconds")
+
+
+def test_a_command_may_finish_when_its_time_is_up(bench: Bench) -> None:
+    task, running = bench.start("sh", "-c", "trap 'echo \"{}\"; exit 0' TERM; echo up; while :; do sleep 0.01; done")
+    bench.stdout.wait_for(b"up")
+    task.interrupt(TimedOut(1.5))
+
+    assert running.outcome() == Success("{}")
+
+
+def test_a_commands_memory_is_limited(bench: Bench) -> None:
+    bench.set(memory_mb=256)
+    takes = "import sys; print(len(bytearray(int(sys.argv[1]) << 20))); print('{}')"
+
+    assert bench.run(sys.executable, "-c", takes, "1") == Success("{}")
+    failed = bench.run(sys.executable, "-c", takes, "1000")
+    assert isinstance(failed, Failure)
+    assert "MemoryError" in failed.cause

@@ -319,3 +319,15 @@ def test_a_bad_endpoint_url_is_refused_in_a_sentence(url: str) -> None:
 )
 def test_loopback(url: str, expected: bool) -> None:
     assert is_loopback(url) is expected
+
+
+def test_a_wfm_server_tells_state_and_attempt(server: ActivityServer) -> None:
+    """In headers, of which AWS has none."""
+    server.answers["GetActivityTask"] = lambda _: (200, {"taskToken": "t", "input": "{}"})
+    server.headers["GetActivityTask"] = {"x-wfm-state": "Gr%C3%BCn%20%2F%201", "x-wfm-attempt": "3"}
+    activity = service(server.url)
+    activity.register()
+    task = activity.poll()
+
+    assert task is not None
+    assert (task.state, task.attempt) == ("Grün / 1", 3)

@@ -103,6 +103,7 @@ class ActivityServer:
     def __init__(self) -> None:
         self.requests: Queue[tuple[str, dict[str, Any]]] = Queue()
         self.answers: dict[str, Callable[[dict[str, Any]], tuple[int, Any]]] = {}
+        self.headers: dict[str, dict[str, str]] = {}
         self.pollers_gone: Queue[bool] = Queue()
         self._server = _QuietServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -145,6 +146,8 @@ class ActivityServer:
                 self.send_response(status)
                 self.send_header("Content-Type", "application/x-amz-json-1.0")
                 self.send_header("Content-Length", str(len(content)))
+                for name, value in outer.headers.get(operation, {}).items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(content)
 
