@@ -914,6 +914,29 @@ async def test_map_runs_below_are_redriven_with_those_above(world: World) -> Non
     assert len((await world.api.list_map_runs(t.ListMapRunsInput(execution_arn=arn))).map_runs) == 1
 
 
+async def test_a_map_run_whose_sibling_fails_as_soon_as_it_is_redriven(world: World) -> None:
+    """Nobody waits for it, so it does not go on; the next redrive takes it up."""
+    activity, sibling = await world.activity(), await world.activity("sibling")
+    branches = [
+        {"StartAt": "M", "States": distributed({"T": task(activity)})},
+        {"StartAt": "S", "States": {"S": task(sibling, Next="F"), "F": {"Type": "Fail", "Error": "Again"}}},
+    ]
+    arn = await world.start(
+        await world.machine({"P": {"Type": "Parallel", "Branches": branches, "End": True}}), value="[1]"
+    )
+    await counted(world, arn, running=1)
+    await world.succeed((await until(lambda: taken(world, sibling))).task_token)
+    for _ in range(2):
+        assert (await finished(world, arn)).error == "Again"
+        assert await until(lambda: nothing_left(world))
+        run = await the_run(world, arn)
+        assert (run.status, run.execution_counts.aborted) == ("ABORTED", 1)
+        await redrive(world, arn)
+        types = [event.type for event in await events_since_redrive(world, arn)]
+        assert types[:2] == ["ExecutionRedriven", "MapRunRedriven"]
+        assert "MapRunAborted" in types
+
+
 @pytest.mark.parametrize("begun", [True, False])
 async def test_a_map_run_that_a_sibling_brought_down(world: World, begun: bool) -> None:
     """One that had not begun when its sibling failed is begun by the redrive."""
