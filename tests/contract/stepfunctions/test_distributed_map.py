@@ -722,7 +722,7 @@ async def test_a_redrive_runs_the_children_again_that_did_not_succeed(world: Wor
     assert (await finished(world, arn)).error == EXCEEDED[0]
     failed = await the_run(world, arn)
     assert (failed.status, failed.execution_counts.succeeded, failed.execution_counts.failed) == ("FAILED", 2, 2)
-    assert (failed.redrive_count, failed.redrive_date) == (0, None)
+    assert (failed.redrive_count, failed.redrive_date) == (None, None)
 
     await redrive(world, arn)
     assert await work(world, activity, 2) == ["3", "4"]
@@ -814,7 +814,7 @@ async def test_a_redrive_that_fails_again_and_another(world: World) -> None:
     for number in range(3):
         assert await work(world, activity, 1, "1") == ["1"]
         assert (await finished(world, arn)).status == "FAILED"
-        assert (await the_run(world, arn)).redrive_count == number
+        assert ((await the_run(world, arn)).redrive_count or 0) == number
         await redrive(world, arn)
     assert await work(world, activity, 1) == ["1"]
     assert (await finished(world, arn)).output == "[10]"
