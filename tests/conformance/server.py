@@ -24,6 +24,7 @@ from workflow_manager.api.passthrough import Passthrough, signed_for_another
 from workflow_manager.database import Database
 from workflow_manager.engine import EmbeddedStepFunctions
 from workflow_manager.engine.cloudwatch import CloudWatchLogs
+from workflow_manager.engine.object_stores import S3, ObjectStores
 from workflow_manager.integrations.choice import IntegrationSettings, choose
 from workflow_manager.stepfunctions.wire import create_wire
 
@@ -40,6 +41,7 @@ async def _serve(data: Path, listener: socket.socket, others: str | None, stack:
         database,
         integrations=choose(IntegrationSettings(), stack),
         log_destination=logs,
+        objects=ObjectStores(s3=S3()),
     )
     await engine.start()
     wire, passthrough = create_wire(engine), Passthrough(others) if others is not None else None

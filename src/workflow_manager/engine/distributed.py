@@ -170,10 +170,16 @@ def redrive(draft: Draft, frame: Frame, event: int) -> None:
 
 
 def leave(draft: Draft, frame: Frame) -> None:
-    """Nobody waits for the frame's Map Run any more: its children are to be stopped. One of this very step is not begun."""
+    """Nobody waits for the frame's Map Run any more: its children are to be stopped.
+
+    One of this very step is not begun, or does not go on: a later redrive does that.
+    """
     if frame.map_run is None:
         return
-    asked = draft.effects.map_runs
+    asked, redriven = draft.effects.map_runs, draft.effects.redriven_map_runs
+    if any(each.run_id == frame.map_run.run_id for each in redriven):
+        redriven[:] = [each for each in redriven if each.run_id != frame.map_run.run_id]
+        return
     begun = all(each.run_id != frame.map_run.run_id for each in asked)
     if begun:
         draft.effects.left_map_runs.append(frame.map_run.run_id)

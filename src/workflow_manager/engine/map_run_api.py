@@ -32,7 +32,7 @@ class MapRunApi:
             tolerated_failure_percentage=run.tolerated_percentage or 0.0,
             item_counts=t.MapRunItemCounts(**_counts(run, "items")),
             execution_counts=t.MapRunExecutionCounts(**_counts(run, "executions")),
-            redrive_count=run.redrives,
+            redrive_count=run.redrives or None,
             redrive_date=run.redrive_date,
         )
 
@@ -80,8 +80,13 @@ class MapRunApi:
 
 
 def _counts(run: MapRun, of: str) -> dict[str, int]:
+    """Redrives are spoken of only where there was one (recorded from AWS)."""
     counts = getattr(run, of)
-    return {
+    redriven = {
+        "failures_not_redrivable": counts.failures_not_redrivable,
+        "pending_redrive": counts.pending_redrive,
+    }
+    return (redriven if run.redrives else {}) | {
         "pending": counts.pending,
         "running": counts.running,
         "succeeded": counts.succeeded,
@@ -90,6 +95,4 @@ def _counts(run: MapRun, of: str) -> dict[str, int]:
         "aborted": counts.aborted,
         "total": counts.total,
         "results_written": counts.results_written,
-        "failures_not_redrivable": counts.failures_not_redrivable,
-        "pending_redrive": counts.pending_redrive,
     }

@@ -40,6 +40,7 @@ from workflow_manager.engine.map_run import (
 )
 from workflow_manager.engine.object_stores import LOCAL, ObjectsFailed, ObjectStores
 from workflow_manager.engine.outcomes import too_large
+from workflow_manager.engine.redriving import REDRIVABLE
 from workflow_manager.engine.runner import ChildOf, Runner
 from workflow_manager.engine.schema import ITEM_SHIFT
 from workflow_manager.engine.stimuli import MapRunEnded, MapRunRedrive, MapRunStart, Outcome
@@ -368,13 +369,16 @@ class MapRuns:
 
         Standard ones are redriven, where they can be; Express ones, which left nothing to go on from, are started anew.
         """
-        rows = self._query(
-            "SELECT id, status, stop, parent, coalesce(count, 0) FROM execution LEFT JOIN redrive ON execution = id "
-            "WHERE machine = ? AND status IN ('FAILED', 'TIMED_OUT', 'ABORTED') AND id > ? ORDER BY id LIMIT ?",
-            (-run.id, run.redriven_to, room),
-        )
+        rows: list[tuple[Any, ...]] = []
+        for status in REDRIVABLE:  # one by one, as the index has them
+            rows += self._query(
+                "SELECT id, status, stop, parent, coalesce(count, 0) FROM execution LEFT JOIN redrive ON execution = id "
+                "WHERE machine = ? AND status = ? AND id > ? ORDER BY id LIMIT ?",
+                (-run.id, status, run.redriven_to, room),
+            )
+        rows.sort()
         looked_at = 0
-        for child, status, stop, parent, redrives in rows:
+        for child, status, stop, parent, redrives in rows[:room]:
             looked_at += 1
             run.redriven_to = child
             items = msgspec.json.decode(parent)[2]

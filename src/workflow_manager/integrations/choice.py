@@ -12,7 +12,8 @@ import msgspec
 from workflow_manager.engine.integrations import LAMBDA, Integration
 from workflow_manager.integrations.aws import Aws
 from workflow_manager.integrations.functions import LambdaFunctions, UnusableFunction, load_functions
-from workflow_manager.integrations.optimised import optimised_services
+from workflow_manager.integrations.kubernetes import Eks
+from workflow_manager.integrations.optimised import SERVICES, Optimised, optimised_services
 from workflow_manager.integrations.sdk import SdkServices
 from workflow_manager.integrations.web import RESPONSE_BYTES, ApiGateway, Connection, Connections, HttpTasks
 
@@ -65,7 +66,9 @@ class Chosen(Mapping[str, Integration]):
 def choose(settings: IntegrationSettings, stack: AsyncExitStack) -> Chosen:
     """Make the integrations; what they hold is let go with ``stack``. Raises UnusableIntegrations."""
     aws = Aws(settings.region, threads=settings.calls, on=settings.aws == "on") if settings.aws != "off" else None
-    named: dict[str, Integration] = optimised_services(aws) if aws is not None else {}
+    named: dict[str, Integration] = dict(optimised_services(aws)) if aws is not None else {}
+    if aws is not None and "eks" in named:
+        named["eks"] = Eks(Optimised(aws, "eks", SERVICES["eks"]), aws)
     try:
         functions = load_functions(settings.functions)
     except UnusableFunction as error:
