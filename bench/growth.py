@@ -36,6 +36,7 @@ from load import Client
 from workflow_manager.database import Database
 from workflow_manager.engine import EmbeddedStepFunctions
 from workflow_manager.engine.draft import Limits
+from workflow_manager.garbage import look_seldom
 from workflow_manager.stepfunctions.protocol import OPERATIONS
 
 mpl.use("agg")
@@ -193,6 +194,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=["concurrent", "long", "map", "distributed", "waiting"])
     parser.add_argument("--results", type=Path, default=Path(__file__).with_name("results"))
     options = parser.parse_args()
+    look_seldom()  # as a server does
     sizes = [size for size in (10, 100, 1_000, 10_000, 100_000) if size <= options.most]
     curves: dict[str, Curve] = {}
 
