@@ -171,10 +171,10 @@ async def activity(options: argparse.Namespace) -> Figures:
         resource, arn = await tasks(call, "busy")
         n = options.n // 2
         async with Workers(call, resource):
-            began = time.perf_counter()
+            began, before = time.perf_counter(), server.cpu_seconds()
             await start_all(call, arn, "e", n, 32)
             await until_none_runs(call, arn)
-            seconds = time.perf_counter() - began
+            seconds, spent = time.perf_counter() - began, (server.cpu_seconds() - before) / n
         assert await count(call, arn, "SUCCEEDED") == n
         resource, arn = await tasks(call, "idle")
         async with Workers(call, resource):
@@ -184,7 +184,11 @@ async def activity(options: argparse.Namespace) -> Figures:
             await until_none_runs(call, arn)
         executions = (await call("ListExecutions", stateMachineArn=arn, maxResults=1000))["executions"]
         times = await took(call, [each["executionArn"] for each in executions])
-    return {"workflows/s": n / seconds, "start to stop p50, ms": percentile(times, 50)}
+    return {
+        "workflows/s": n / seconds,
+        "server's CPU, ms each": 1000 * spent,
+        "start to stop p50, ms": percentile(times, 50),
+    }
 
 
 async def waiters(options: argparse.Namespace) -> Figures:
@@ -209,7 +213,7 @@ async def history(_: argparse.Namespace) -> Figures:
         await until_none_runs(call, arn)
         found: dict[str, float] = {}
         for size in (1000, 100):
-            times = []
+            times, before = [], server.cpu_seconds()
             for _ in range(20):
                 events, token, began = 0, {}, time.perf_counter()
                 while True:
@@ -221,6 +225,7 @@ async def history(_: argparse.Namespace) -> Figures:
                 times.append(1000 * (time.perf_counter() - began) / events * 1000)
                 assert events == 2002, events
             found["ms for 1,000 events" if size == 1000 else f"the same in pages of {size}"] = statistics.median(times)
+            found[f"server's CPU, ms, pages of {size}"] = (server.cpu_seconds() - before) / 20 / events * 1e6
     return found
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 
 OBJECTS = 20_000
-"""It looks at the young ones when so many have been made and kept; every 20th time at the older ones, every 50th of these at all."""
+"""It looks at the young when so many have been made and kept; every 20th time at the older, every 50th of these at all."""
 
 
 def look_seldom() -> None:
