@@ -64,7 +64,9 @@ docs: install ## Write the API's OpenAPI document, and the table of what is supp
 	$(BIN)/python tools/write_openapi.py docs/openapi.json
 	$(BIN)/python tools/write_asl_support.py docs/asl-support.md
 
-bench: dev ## Measure the hot paths; see bench/README.md
+bench: dev ## Measure the hot paths and how they grow, into bench/results; see bench/README.md
+	$(BIN)/python bench/workloads.py
+	$(BIN)/python bench/growth.py
 	$(BIN)/python bench/engine.py
 	$(BIN)/python bench/distributed_map.py
 	$(BIN)/python bench/list_workflows.py

@@ -196,11 +196,15 @@ def main() -> None:
     options = parser.parse_args()
     look_seldom()  # as a server does
     sizes = [size for size in (10, 100, 1_000, 10_000, 100_000) if size <= options.most]
-    curves: dict[str, Curve] = {}
 
     def keep(name: str, curve: Curve) -> None:
-        curves[name] = curve
         print(name, {size: round(value, 3) for size, value in curve.items()}, flush=True)
+        curves = known(options.results)
+        curves[name] = curve
+        options.results.mkdir(exist_ok=True)
+        (options.results / "growth.json").write_bytes(
+            msgspec.json.format(msgspec.json.encode(curves), indent=1) + b"\n"
+        )
 
     if "concurrent" in options.only:
         keep("others under way: µs for a transition", best(concurrent, [s for s in sizes if s > 10], options.runs))
@@ -217,11 +221,16 @@ def main() -> None:
         pairs = {size: uvloop.run(waiting(size)) for size in sizes if size > 100}
         keep("waiting executions: KB for each", {size: pair[0] for size, pair in pairs.items()})
         keep("waiting executions: s to start again", {size: pair[1] for size, pair in pairs.items()})
-    write(curves, options.results)
+    write(known(options.results), options.results)
+
+
+def known(folder: Path) -> dict[str, Curve]:
+    """The curves that were measured before, of which some may be measured again."""
+    file = folder / "growth.json"
+    return msgspec.json.decode(file.read_bytes(), type=dict[str, Curve]) if file.exists() else {}
 
 
 def write(curves: dict[str, Curve], folder: Path) -> None:
-    folder.mkdir(exist_ok=True)
     lines = ["| curve | at | figure | ratio to the first |", "| --- | --- | --- | --- |"]
     figure, axes = plt.subplots(len(curves), 1, figsize=(7, 2.6 * len(curves)), layout="constrained", squeeze=False)
     for axis, (name, curve) in zip(axes[:, 0], curves.items(), strict=True):
