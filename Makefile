@@ -67,7 +67,9 @@ docs: dev ## Build the documentation into site/, which needs no network to be re
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	@echo "read site/index.html"
 
-bench: dev ## Measure the hot paths; see bench/README.md
+bench: dev ## Measure the hot paths and how they grow, into bench/results; see bench/README.md
+	$(BIN)/python bench/workloads.py
+	$(BIN)/python bench/growth.py
 	$(BIN)/python bench/engine.py
 	$(BIN)/python bench/distributed_map.py
 	$(BIN)/python bench/list_workflows.py

@@ -54,13 +54,13 @@ async def machine(call: Call, name: str, definition: dict[str, Any]) -> str:
     return str(made["stateMachineArn"])
 
 
-async def start_all(call: Call, arn: str, prefix: str, n: int, concurrency: int) -> float:
+async def start_all(call: Call, arn: str, prefix: str, n: int, concurrency: int, text: str = '{"a":1}') -> float:
     """Start n executions; seconds until the last was acknowledged."""
     names = iter(range(n))
 
     async def starter() -> None:
         for i in names:
-            await call("StartExecution", stateMachineArn=arn, name=f"{prefix}-{i}", input='{"a":1}')
+            await call("StartExecution", stateMachineArn=arn, name=f"{prefix}-{i}", input=text)
 
     began = time.perf_counter()
     await asyncio.gather(*(starter() for _ in range(concurrency)))

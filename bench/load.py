@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any, cast
+
+import msgspec
+
+AUTHORIZATION = (
+    b"Authorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260101/us-east-1/states/aws4_request, "
+    b"SignedHeaders=host;x-amz-date;x-amz-target, Signature=0\r\n"
+)
+"""Nobody checks it, but emulators find the service and the region in it."""
 
 
 class Connection(asyncio.Protocol):
@@ -14,6 +21,7 @@ class Connection(asyncio.Protocol):
         self._buffer = bytearray()
         self._answer: asyncio.Future[tuple[int, bytes]] | None = None
         self._transport: asyncio.Transport | None = None
+        self.closed = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -23,17 +31,20 @@ class Connection(asyncio.Protocol):
         head = self._buffer.find(b"\r\n\r\n")
         if head < 0:
             return
-        at = self._buffer.lower().find(b"content-length:", 0, head)
+        heads = self._buffer[:head].lower()
+        at = heads.find(b"content-length:")
         length = int(self._buffer[at + 15 : self._buffer.find(b"\r\n", at)])
         if len(self._buffer) < head + 4 + length:
             return
         body = bytes(self._buffer[head + 4 : head + 4 + length])
         status = int(self._buffer[9:12])
+        self.closed = heads.startswith(b"http/1.0") or b"connection: close" in heads
         self._buffer.clear()
         if self._answer is not None and not self._answer.done():  # whoever asked may have gone
             self._answer.set_result((status, body))
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.closed = True
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(ConnectionError(f"the connection was lost: {exc}"))
 
@@ -42,7 +53,8 @@ class Connection(asyncio.Protocol):
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(
             b"POST / HTTP/1.1\r\nHost: bench\r\nContent-Type: application/x-amz-json-1.0\r\n"
-            b"X-Amz-Target: AWSStepFunctions.%b\r\nContent-Length: %d\r\n\r\n%b" % (target.encode(), len(body), body)
+            b"X-Amz-Target: AWSStepFunctions.%b\r\n%bContent-Length: %d\r\n\r\n%b"
+            % (target.encode(), AUTHORIZATION, len(body), body)
         )
         return await self._answer
 
@@ -56,9 +68,12 @@ class Client:
 
     async def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
         connection = self._idle.pop() if self._idle else await self._connect()
-        status, body = await connection.post(operation, json.dumps(parameters).encode())
-        self._idle.append(connection)
-        answer: dict[str, Any] = json.loads(body) if body else {}
+        while connection.closed:
+            connection = self._idle.pop() if self._idle else await self._connect()
+        status, body = await connection.post(operation, msgspec.json.encode(parameters))
+        if not connection.closed:
+            self._idle.append(connection)
+        answer: dict[str, Any] = msgspec.json.decode(body) if body else {}
         if status != 200:
             raise RuntimeError(f"{operation}: {status} {answer}")
         return answer

@@ -34,6 +34,7 @@ from workflow_manager.engine.draft import Limits
 from workflow_manager.engine.integrations import Integration
 from workflow_manager.engine.mocks import InvalidMocks, Mocks, parse_mocks
 from workflow_manager.engine.object_stores import S3, ObjectStores
+from workflow_manager.garbage import look_seldom
 from workflow_manager.manager import ManagerSettings, SweepSettings, WorkflowManager
 from workflow_manager.metrics import Metrics
 from workflow_manager.model.errors import StorageUnavailable
@@ -87,6 +88,7 @@ def run_server(settings: Settings, *, started: Callable[[str], None]) -> None:
 
 async def _serve(settings: Settings, started: Callable[[str], None]) -> None:
     async with service(settings) as running:
+        look_seldom()
         # told once the signals are heard: who is told may send one at once
         asyncio.get_running_loop().call_soon(started, running.server.url)
         by = partial(exit_within, settings.shutdown_seconds + CLOSING_SECONDS)

@@ -43,6 +43,7 @@ MAY_IMPORT = {
     "definition_files": {"model"},
     "settings": set(),
     "aws": {"settings"},
+    "garbage": set(),
 }
 """Part -> parts that it may import besides itself. cli, composition and lambdas may import all."""
 
