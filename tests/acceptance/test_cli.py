@@ -92,8 +92,8 @@ REPRESENTATIVE = {
     "test_the_life_of_a_workflow_that_does_not_succeed",
     "test_lists_are_filtered",
 }
-"""What runs on every pair: each thing that commands ask of backend or store, once (apply, submit, follow, cancel, resume, resolve,
-lists). The others are about the command line itself, and run on the first pair."""
+"""What runs on every pair: each thing that commands ask of backend or store, once (apply, submit, follow, cancel, resume,
+resolve, lists). The others are about the command line itself, and run on the first pair."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
