@@ -132,7 +132,7 @@ class AwsDemo(Demo):
         self.work()
         self.wfm("resume", third, "--from", "echo", "--follow")
 
-        say("What the server asked of Step Functions (GET /_metrics)")
+        say("What the server asked of AWS (GET /_metrics)")
         for line in self.text("/_metrics").splitlines():
             if line.startswith("wfm_aws_calls_total"):
                 print(line, flush=True)
