@@ -209,7 +209,7 @@ async def _parts(
             traces.instrument(session)
         return session
 
-    store = await _store(settings, database, session)
+    store = await _store(settings, database, session, metrics)
     stack.push_async_callback(store.close)
     if aws is not None:
         backend = _aws(settings, aws, session(), metrics, stack)
@@ -373,11 +373,11 @@ async def delivery(settings: Settings) -> AsyncIterator[Deliver]:
     """
     if settings.backend != "aws":
         raise SettingsError("a function needs WFM_BACKEND=aws: the embedded engine runs in a server only")
-    aws = _configured(settings)
+    aws, metrics = _configured(settings), Metrics()
     async with AsyncExitStack() as stack:
-        store = await _store(settings, None, lambda: aws.session)
+        store = await _store(settings, None, lambda: aws.session, metrics)
         stack.push_async_callback(store.close)
-        yield _manager(settings, store, _aws(settings, aws, aws.session, Metrics(), stack)).apply_status_changes
+        yield _manager(settings, store, _aws(settings, aws, aws.session, metrics, stack)).apply_status_changes
 
 
 async def _status_queue(
@@ -453,24 +453,26 @@ def _cloudwatch_logs(settings: Settings, ours: ManagerSettings) -> CloudWatchLog
         raise SettingsError(f"cloudwatch_logs is on, but no client can be made: {error}") from None
 
 
-async def _store(settings: Settings, database: Database | None, session: Callable[[], boto3.Session]) -> Store:
+async def _store(
+    settings: Settings, database: Database | None, session: Callable[[], boto3.Session], metrics: Metrics
+) -> Store:
     """The store that the settings name. Raises CannotServe, SettingsError."""
     if settings.store == "memory":
         return MemoryStore()
     if settings.store == "dynamodb":
-        return await _dynamodb(settings, session())
+        return await _dynamodb(settings, session(), metrics)
     if database is None:
         raise SettingsError("the store sqlite is a file of a server's; a function needs WFM_STORE=dynamodb")
     return SqliteStore(database)
 
 
-async def _dynamodb(settings: Settings, session: boto3.Session) -> Store:
+async def _dynamodb(settings: Settings, session: boto3.Session, metrics: Metrics) -> Store:
     """Raises CannotServe if DynamoDB cannot be used or its tables are not there."""
     from workflow_manager.store.dynamodb import DynamoStore
     from workflow_manager.store.dynamodb_tables import check_tables
 
     try:
-        calls = dynamodb_calls(settings, session)
+        calls = dynamodb_calls(settings, session, metrics)
         try:
             await check_tables(calls, settings.dynamodb_prefix)
         except BaseException:
@@ -481,7 +483,9 @@ async def _dynamodb(settings: Settings, session: boto3.Session) -> Store:
     return DynamoStore(calls, prefix=settings.dynamodb_prefix, ttl_days=settings.dynamodb_ttl_days)
 
 
-def dynamodb_calls(settings: Settings, session: boto3.Session | None = None) -> DynamoCalls:
+def dynamodb_calls(
+    settings: Settings, session: boto3.Session | None = None, metrics: Metrics | None = None
+) -> DynamoCalls:
     """Calls to DynamoDB as the settings, and wherever they are empty AWS's own variables and files, say.
 
     Raises StorageUnavailable, SettingsError.
@@ -492,6 +496,7 @@ def dynamodb_calls(settings: Settings, session: boto3.Session | None = None) -> 
         session=session or _new_session(settings),
         endpoint_url=settings.dynamodb_endpoint_url or None,
         threads=settings.dynamodb_threads,
+        counted=None if metrics is None else metrics.calls("dynamodb"),
     )
 
 

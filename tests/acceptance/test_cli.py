@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -84,20 +85,42 @@ class Cli:
         )
 
 
-@pytest.fixture(scope="module", params=["embedded+sqlite", "embedded+dynamodb"])
+PAIRS = ["embedded+sqlite", "embedded+memory", "aws+dynamodb"]
+REPRESENTATIVE = {
+    "test_what_is_unchanged_makes_no_version",
+    "test_the_exit_code_says_whether_a_followed_workflow_succeeded",
+    "test_the_life_of_a_workflow_that_does_not_succeed",
+    "test_lists_are_filtered",
+}
+"""What runs on every pair: each thing that commands ask of backend or store, once (apply, submit, follow, cancel, resume,
+resolve, lists). The others are about the command line itself, and run on the first pair."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "server" in metafunc.fixturenames:
+        pairs = PAIRS if metafunc.function.__name__ in REPRESENTATIVE else PAIRS[:1]
+        metafunc.parametrize("server", pairs, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, dynamodb_url: str
 ) -> Iterator[ServerProcess]:
+    """``aws``: a server of ours again, which is AWS Step Functions to the one that is tested."""
     data = tmp_path_factory.mktemp("cli") / "data"
-    if request.param == "embedded+sqlite":
-        server = ServerProcess(data)
-    else:
-        store = ["--store", "dynamodb", "--dynamodb-endpoint-url", dynamodb_url, "--dynamodb-prefix", new_prefix()]
-        environment = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
-        subprocess.run([WFM, "init-store", *store], env=os.environ | environment, check=True, stdout=subprocess.DEVNULL)
-        server = ServerProcess(data, *store, environment=environment)
-    with server as running:
-        yield running
+    backend, store = request.param.split("+")
+    environment = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
+    arguments = ["--store", store]
+    with contextlib.ExitStack() as stack:
+        if store == "dynamodb":
+            arguments += ["--dynamodb-endpoint-url", dynamodb_url, "--dynamodb-prefix", new_prefix()]
+            made = [WFM, "init-store", *arguments]
+            subprocess.run(made, env=os.environ | environment, check=True, stdout=subprocess.DEVNULL)
+        if backend == "aws":
+            stand_in = ServerProcess(data.with_name("sfn"), "--region", "us-east-1", "--account-id", "123456789012")
+            environment["AWS_ENDPOINT_URL_SFN"] = stack.enter_context(stand_in).url
+            arguments += ["--backend", "aws", "--role-arn", "arn:aws:iam::123456789012:role/any"]
+        yield stack.enter_context(ServerProcess(data, *arguments, environment=environment))
 
 
 @pytest.fixture(scope="module")

@@ -29,6 +29,7 @@ from workflow_manager.api.openapi import Operation, openapi
 from workflow_manager.api.replies import Reply
 from workflow_manager.api.requests import Request
 from workflow_manager.api.settings import ApiSettings
+from workflow_manager.deadline import answer_within
 from workflow_manager.manager import WorkflowManager
 from workflow_manager.metrics import CONTENT_TYPE, Metrics
 from workflow_manager.model.errors import InvalidRequest
@@ -121,7 +122,8 @@ class Api:
             request = Request(scope, body=body, depth_limit=settings.depth_limit, request_id=request_id)
             try:
                 async with asyncio.timeout(settings.request_seconds) as deadline:
-                    answer = await operation.handler(self._manager, request)
+                    with answer_within(settings.request_seconds):
+                        answer = await operation.handler(self._manager, request)
             except TimeoutError:
                 if not deadline.expired():
                     raise

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, TypeAlias
 
 from workflow_manager.clock import Clock
 from workflow_manager.manager.consistency import Sleep, until_consistent
@@ -14,7 +15,7 @@ from workflow_manager.manager.machines import StateMachines
 from workflow_manager.manager.naming import Arns, ManagerSettings
 from workflow_manager.manager.status import CANCELLED_ERROR
 from workflow_manager.model import Workflow
-from workflow_manager.model.errors import StartUnknown
+from workflow_manager.model.errors import StartUnknown, StorageUnavailable
 from workflow_manager.stepfunctions import errors
 from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.arns import parse_execution_arn
@@ -26,6 +27,13 @@ from workflow_manager.store import Store
 
 REMEMBERED = 10_000
 """How many started workflows' state machines are known without reading the workflow."""
+
+
+Undoable: TypeAlias = Callable[[], Awaitable[None]]
+
+
+async def nothing() -> None:
+    """Announce or retract nothing."""
 
 
 class Call(NamedTuple):
@@ -56,22 +64,35 @@ class Executions:
         self._machines = StateMachines(store, stepfunctions, settings, clock=clock, sleep=sleep, log_groups=log_groups)
         self._machine_arns: dict[str, str] = {}  # workflow id -> of the state machine it was started on, lately
 
-    async def start(self, workflow: Workflow) -> None:
+    async def start(self, workflow: Workflow, *, announce: Undoable = nothing, retract: Undoable = nothing) -> None:
         """Save a new workflow, then start its execution; if nothing was started, the workflow is deleted again.
+
+        Between the two it is announced, and retracted before it is deleted.
 
         When no answer came the execution may have begun all the same: then the workflow stays queued, and what becomes of
         it is found out like anything else about it (updates.py). Raises StartUnknown then, which is a BackendUnavailable;
         also raises InvalidRequest, InvalidWorkflowDefinition.
         """
         call = await self.prepare(workflow)
-        await self._store.save_workflow(workflow)
         try:
+            await self._store.save_workflow(workflow)
+        except StorageUnavailable:  # it may be there all the same, if an answer was lost
+            await self._take_back(workflow, nothing)
+            raise
+        try:
+            await announce()
             await self.begin(workflow, call)
         except StartUnknown:
             raise
         except Exception:
-            await self._store.delete_workflow(workflow.id)
+            await self._take_back(workflow, retract)
             raise
+
+    async def _take_back(self, workflow: Workflow, retract: Undoable) -> None:
+        """Have it as if nobody had wanted the workflow; where that cannot be, it is found to have never begun (updates.py)."""
+        with contextlib.suppress(StorageUnavailable):
+            await retract()
+            await self._store.delete_workflow(workflow.id)
 
     async def prepare(self, workflow: Workflow) -> Call:
         """Check its input, and find or make its state machine. Raises InvalidRequest, InvalidWorkflowDefinition."""

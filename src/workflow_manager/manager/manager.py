@@ -41,7 +41,6 @@ from workflow_manager.model import (
 from workflow_manager.model.errors import (
     CancellationNotAllowed,
     InvalidRequest,
-    StartUnknown,
     WorkflowAlreadyResolved,
     WorkflowNotFound,
 )
@@ -305,18 +304,17 @@ class WorkflowManager:
         return resume.recorded_input(original, start_at, jobs(history, original), history)
 
     async def _start_retry(self, workflow: Workflow) -> None:
-        """Also one that may or may not have begun is a descendant from now on."""
-        try:
-            await self._executions.start(workflow)
-        except StartUnknown:
-            await self._link_retry(workflow)
-            raise
-        await self._link_retry(workflow)
+        """It is a descendant before it begins: no failure, and no crash, leaves one that runs and that nobody finds."""
 
-    async def _link_retry(self, workflow: Workflow) -> None:
-        await self._store.change_workflow(
-            workflow.retry_for, WorkflowChange(add_retry=workflow.id, last_updated=workflow.created_at)
-        )
+        async def link() -> None:
+            change = WorkflowChange(add_retry=workflow.id, last_updated=workflow.created_at)
+            await self._store.change_workflow(workflow.retry_for, change)
+
+        async def unlink() -> None:
+            with contextlib.suppress(WorkflowNotFound):
+                await self._store.change_workflow(workflow.retry_for, WorkflowChange(remove_retry=workflow.id))
+
+        await self._executions.start(workflow, announce=link, retract=unlink)
 
     async def _check_descendants(self, workflow: Workflow) -> None:
         """Raises ResumeNotAllowed if a retry of the workflow, or a retry of one, is active."""

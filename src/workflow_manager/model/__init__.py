@@ -133,7 +133,7 @@ class WorkflowChange(Struct, frozen=True, kw_only=True):
 
     Statuses move forward only: queued -> running -> one of the final ones. A change whose ``status`` would move a workflow
     backwards, or out of a final status, is refused whole (see WorkflowStore.change_workflow). ``add_retry`` appends an id
-    to ``retries`` unless it is there.
+    to ``retries`` unless it is there; ``remove_retry`` takes one out.
     """
 
     status: WorkflowStatus | UnsetType = UNSET
@@ -145,6 +145,7 @@ class WorkflowChange(Struct, frozen=True, kw_only=True):
     last_job: Job | UnsetType = UNSET
     jobs: list[Job] | UnsetType = UNSET
     add_retry: str | UnsetType = UNSET
+    remove_retry: str | UnsetType = UNSET
 
 
 class WorkflowQuery(Struct, frozen=True, kw_only=True):

@@ -24,14 +24,15 @@ import msgspec
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from workflow_manager.deadline import end_in_time
 from workflow_manager.metrics import Calls
+from workflow_manager.sender import send_leanly
 from workflow_manager.stepfunctions import errors
 from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.awsanswers import decoder
 from workflow_manager.stepfunctions.awserrors import attempt_may_have_been_carried_out, translated
 from workflow_manager.stepfunctions.protocol import OPERATIONS
-from workflow_manager.stepfunctions.sender import send_leanly
-from workflow_manager.stepfunctions.threads import NoThread, Threads
+from workflow_manager.threads import NoThread, Threads
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -188,6 +189,7 @@ class AwsStepFunctions:
             read_seconds=read_seconds,
             connections=self._connections[kind],
         )
+        end_in_time(client, attempts=ATTEMPTS)
         events = client.meta.events
         events.register("before-parse.sfn", _leave_body_alone)
         events.register("response-received.sfn", self._attempt_ended)

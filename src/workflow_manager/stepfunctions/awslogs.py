@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from workflow_manager.metrics import Calls
 from workflow_manager.stepfunctions import errors
 from workflow_manager.stepfunctions.awserrors import translated
-from workflow_manager.stepfunctions.threads import NoThread, Threads
+from workflow_manager.threads import NoThread, Threads
 
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient

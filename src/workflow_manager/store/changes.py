@@ -17,7 +17,7 @@ RANK = {
 }
 """A status may follow one of a lower rank only."""
 
-_PLAIN_FIELDS = tuple(name for name in WorkflowChange.__struct_fields__ if name != "add_retry")
+_PLAIN_FIELDS = tuple(name for name in WorkflowChange.__struct_fields__ if not name.endswith("_retry"))
 
 
 def changed(workflow: Workflow, change: WorkflowChange) -> Workflow | None:
@@ -28,6 +28,8 @@ def changed(workflow: Workflow, change: WorkflowChange) -> Workflow | None:
     retries = workflow.retries or []
     if change.add_retry is not UNSET and change.add_retry not in retries:
         fields["retries"] = [*retries, change.add_retry]
+    if change.remove_retry is not UNSET and change.remove_retry in retries:
+        fields["retries"] = [each for each in retries if each != change.remove_retry]
     return structs.replace(workflow, **fields)
 
 

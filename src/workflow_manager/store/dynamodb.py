@@ -233,6 +233,10 @@ class DynamoStore:
             stored = await self._workflow_item(workflow.id)
             if stored is not None and stored[REVISION]["S"] == revision:
                 return  # it was us: an answer was lost, and the call tried again
+            if stored is None:  # it has been deleted since, or DynamoDB is not right
+                raise StorageUnavailable(
+                    f"workflow {workflow.id} was refused; nothing was written, try again"
+                ) from None
             raise WorkflowAlreadyExists(workflow.id) from None
 
     async def change_workflow(self, workflow_id: str, change: WorkflowChange, /) -> tuple[Workflow, bool]:

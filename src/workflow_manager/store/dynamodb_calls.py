@@ -1,31 +1,32 @@
 """Calls to DynamoDB: boto3's low-level client in a bounded pool of threads, its errors as ours.
 
-boto3 blocks, so calls run in threads; its pool of connections has one for each. Throttling is met by botocore's adaptive
-retries. How many calls may wait for a thread is bounded too: past that a caller is told at once, rather than kept in a line that
-only grows.
+boto3 blocks, so calls run in threads (threads.py); its pool of connections has one for each. Throttling is met by botocore's
+adaptive retries, which end before whoever waits gives up (deadline.py).
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import copy_context
-from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore import exceptions
 from botocore.config import Config
 
+from workflow_manager.deadline import end_in_time
+from workflow_manager.metrics import Calls
 from workflow_manager.model.errors import StorageUnavailable
+from workflow_manager.sender import send_leanly
+from workflow_manager.threads import ENDING, NoThread, Threads
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 WAITING_PER_THREAD = 64
 CONNECT_SECONDS = 2.0
-READ_SECONDS = 5.0
+READ_SECONDS = 3.0
 ATTEMPTS = 4
 """How long a call may wait for a connection and for its answer, each try, and how many tries. Calls take milliseconds."""
 
@@ -73,8 +74,9 @@ class DynamoCalls:
         endpoint_url: str | None = None,
         threads: int = 16,
         session: boto3.Session | None = None,
+        counted: Calls | None = None,
     ) -> None:
-        """Raises StorageUnavailable if there is no such profile, or no region."""
+        """Calls are told to ``counted``, if given. Raises StorageUnavailable if there is no such profile, or no region."""
         config = Config(
             connect_timeout=CONNECT_SECONDS,
             max_pool_connections=threads,
@@ -91,33 +93,55 @@ class DynamoCalls:
             ) from None
         except (exceptions.BotoCoreError, ValueError) as error:
             raise StorageUnavailable(f"DynamoDB cannot be called: {error}") from None
-        self._threads = ThreadPoolExecutor(threads, "dynamodb")
-        self._room = BoundedSemaphore(threads * (1 + WAITING_PER_THREAD))
+        send_leanly(
+            self.client, connect_seconds=CONNECT_SECONDS, read_seconds=READ_SECONDS, connections=threads
+        )  # which ends in time, too
+        end_in_time(self.client, attempts=ATTEMPTS)
+        self._threads = Threads(threads, threads * WAITING_PER_THREAD, "dynamodb")
+        self._counted = counted
+        if counted is not None:
+            counted.watch(lambda: self._threads.inside)
 
     async def call(self, operation: str, /, **request: Any) -> dict[str, Any]:
         """One operation, by its method's name. Raises ConditionFailed, StorageUnavailable."""
-        if not self._room.acquire(blocking=False):
-            raise StorageUnavailable("too many calls wait for DynamoDB; try again, or raise --dynamodb-threads")
+        method = getattr(self.client, operation)
         try:
-            # in the caller's context: its request's id is in what a thread logs, its span is the parent of the call's
-            call = copy_context().run
-            future = self._threads.submit(call, _call, getattr(self.client, operation), request)
-        except RuntimeError:  # the pool is shut down
-            self._room.release()
-            raise StorageUnavailable("the server is stopping; nothing was written") from None
-        future.add_done_callback(self._leave)
-        return await asyncio.wrap_future(future)
+            return await self._threads.run(lambda: self._call(operation, method, request))
+        except NoThread as refusal:
+            if str(refusal) == ENDING:
+                raise StorageUnavailable("the server is stopping; nothing was written") from None
+            if self._counted is not None:
+                self._counted.refused()
+            raise StorageUnavailable(
+                "too many calls wait for DynamoDB; try again, or raise --dynamodb-threads"
+            ) from None
 
-    def _leave(self, _: Future[Any]) -> None:
-        self._room.release()
+    def _call(self, operation: str, method: Callable[..., dict[str, Any]], request: dict[str, Any]) -> dict[str, Any]:
+        """One blocking call, counted."""
+        outcome, attempts, began = "ok", 1, time.perf_counter()
+        try:
+            answer = _called(method, request)
+            attempts += answer.get("ResponseMetadata", {}).get("RetryAttempts", 0)
+        except Exception as error:
+            cause = error.__cause__
+            answered: dict[str, Any] = cause.response if isinstance(cause, exceptions.ClientError) else {}  # type: ignore[assignment]
+            outcome = answered.get("Error", {}).get("Code") or type(cause or error).__name__
+            attempts += answered.get("ResponseMetadata", {}).get("RetryAttempts", 0)
+            raise
+        else:
+            return answer
+        finally:
+            if self._counted is not None:
+                name = "".join(word.title() for word in operation.split("_"))  # as the API spells it
+                self._counted.ended(name, outcome, time.perf_counter() - began, attempts=attempts)
 
     async def close(self) -> None:
         """Wait for running calls, and drop those that have not begun."""
-        await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
+        await asyncio.to_thread(self._threads.shutdown, wait=True)
         self.client.close()
 
 
-def _call(method: Callable[..., dict[str, Any]], request: dict[str, Any]) -> dict[str, Any]:
+def _called(method: Callable[..., dict[str, Any]], request: dict[str, Any]) -> dict[str, Any]:
     try:
         return method(**request)
     except exceptions.ClientError as error:

@@ -1,4 +1,4 @@
-"""Faults on the way to Step Functions, made where botocore sends: what becomes of the next attempts of an operation."""
+"""Faults on the way to AWS, made where botocore sends: what becomes of the next attempts of an operation."""
 
 from __future__ import annotations
 
@@ -79,18 +79,36 @@ def carried_out(request: Any) -> None:
 class Faults:
     """What happens to attempts of operations: ``next`` has a list of faults for each, used up from its beginning.
 
-    ``attempts`` counts all attempts of each operation.
+    ``attempts`` counts all attempts of each operation. ``at`` is the call, counted from 0 by ``calls``, whose attempts all meet
+    the fault ``then``; ``until_the_end`` says that those of later calls do, too.
     """
 
     def __init__(self) -> None:
         self.next: dict[str, list[Fault]] = defaultdict(list)
         self.attempts: dict[str, int] = defaultdict(int)
+        self.calls: list[str] = []
+        self.at: int | None = None
+        self.then: Fault = throttled
+        self.until_the_end = False
+        self._numbers: dict[str, int] = {}  # invocation -> the how-manieth call it is
 
     def watch(self, client: Any) -> None:
-        client.meta.events.register("before-send.sfn", self._before_send)
+        service = client.meta.service_model.service_id.hyphenize()
+        client.meta.events.register(f"before-send.{service}", self._before_send)
+
+    def forget(self) -> None:
+        """Count calls from 0 again; nothing goes wrong."""
+        self.calls, self.at, self.until_the_end = [], None, False
 
     def _before_send(self, request: Any, event_name: str, **_: object) -> AWSResponse | None:
         operation = event_name.rpartition(".")[2]
         self.attempts[operation] += 1
+        invocation = str(request.headers["amz-sdk-invocation-id"])
+        if invocation not in self._numbers:
+            self._numbers[invocation] = len(self.calls)
+            self.calls.append(operation)
+        number = self._numbers[invocation]
+        if self.at is not None and (number == self.at or (self.until_the_end and number > self.at)):
+            return self.then(request)
         faults = self.next[operation]
         return faults.pop(0)(request) if faults else None

@@ -26,6 +26,7 @@ from workflow_manager.metrics import Metrics
 from workflow_manager.stepfunctions.aws import AwsStepFunctions
 from workflow_manager.stepfunctions.wire import create_wire
 from workflow_manager.store import Store
+from workflow_manager.store.dynamodb import DynamoStore
 from workflow_manager.store.memory import MemoryStore
 from workflow_manager.store.sqlite import SqliteStore
 
@@ -49,6 +50,8 @@ class World:
     clock: VirtualClock
     faults: Faults
     metrics: Metrics
+    store_faults: Faults = field(default_factory=Faults)
+    """What goes wrong on the way to the store, where that is DynamoDB."""
     managers: list[WorkflowManager] = field(default_factory=list)
 
     @property
@@ -115,6 +118,8 @@ async def world(
         ) as aws,
     ):
         world = World(engine, aws, store, clock, faults, metrics)
+        if isinstance(store, DynamoStore):
+            world.store_faults.watch(store._calls.client)
         await world.another()
         yield world
         for manager in world.managers:

@@ -7,17 +7,36 @@ from pathlib import Path
 
 import pytest
 from manager_world import ARNS, World, a_world
-from pairs import PAIRS, Pair, a_pair
+from moto_cases import CANNOT, MODULE
+from pairs import MOTO, PAIRS, Pair, a_pair, a_pair_on_moto
 
 from workflow_manager.clock import VirtualClock
 from workflow_manager.database import Database
 from workflow_manager.engine import EmbeddedStepFunctions
 
 
-@pytest.fixture(params=PAIRS)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "pair" in metafunc.fixturenames:
+        on_moto = [MOTO] if metafunc.definition.path.name == MODULE else []
+        metafunc.parametrize("pair", [*PAIRS, *on_moto], indirect=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if MOTO in item.name and item.path.name == MODULE:
+            case = item.name.replace(f"{MOTO}-", "").replace(f"[{MOTO}]", "")
+            if reason := CANNOT.get(case):
+                item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
+
+
+@pytest.fixture
 async def pair(
     request: pytest.FixtureRequest, database: Database, engine: EmbeddedStepFunctions, dynamodb_url: str
 ) -> AsyncIterator[Pair]:
+    if request.param == MOTO:
+        async with a_pair_on_moto(request.getfixturevalue("moto_url"), engine, dynamodb_url) as pair:
+            yield pair
+        return
     async with a_pair(request.param, engine, database, dynamodb_url) as pair:
         yield pair
 

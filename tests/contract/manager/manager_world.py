@@ -72,6 +72,8 @@ class World:
     stepfunctions: Unreliable
     engine: EmbeddedStepFunctions
     clock: VirtualClock
+    tasks: StepFunctions
+    """Where workers find the tasks of activities."""
 
     async def define(self, machine: dict[str, Any], name: str = "d", **fields: Any) -> WorkflowDefinition:
         return await self.manager.create_definition(NewWorkflowDefinition(name=name, state_machine=machine, **fields))
@@ -96,7 +98,7 @@ class World:
     async def task(self, activity: str = "ns--echo", worker: str = "worker") -> tuple[str, Any]:
         """Take the next task of an activity: its token and its input."""
         async with asyncio.timeout(30):
-            answer = await self.engine.get_activity_task(
+            answer = await self.tasks.get_activity_task(
                 t.GetActivityTaskInput(activity_arn=ARNS.activity(activity), worker_name=worker)
             )
         assert answer.task_token is not None
@@ -107,12 +109,12 @@ class World:
         """Do the next task of an activity by answering its input, or the given output; answer what was answered."""
         token, given = await self.task(activity)
         text = msgspec.json.encode(given).decode() if output is None else output
-        await self.engine.send_task_success(t.SendTaskSuccessInput(task_token=token, output=text))
+        await self.tasks.send_task_success(t.SendTaskSuccessInput(task_token=token, output=text))
         return given
 
     async def fail(self, activity: str = "ns--echo", error: str = "E", cause: str = "why") -> None:
         token, _ = await self.task(activity)
-        await self.engine.send_task_failure(t.SendTaskFailureInput(task_token=token, error=error, cause=cause))
+        await self.tasks.send_task_failure(t.SendTaskFailureInput(task_token=token, error=error, cause=cause))
 
     async def stored(self, workflow: Workflow, *, until: Callable[[Workflow], bool]) -> Workflow:
         """The workflow as it is in the store, once status changes have made it so: nothing here reads it anew."""
@@ -141,5 +143,5 @@ async def a_world(
         store, stepfunctions, settings=SETTINGS, changes=engine if told else None, clock=clock, sleep=briefly
     )
     await manager.start()
-    yield World(manager, store, stepfunctions, engine, clock)
+    yield World(manager, store, stepfunctions, engine, clock, pair.tasks or engine)
     await manager.stop()

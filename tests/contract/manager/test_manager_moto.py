@@ -1,4 +1,6 @@
-"""The manager on another's Step Functions: moto's, reached through boto3, with workflows in DynamoDB.
+"""The life of a workflow on another's Step Functions: moto's, reached through boto3, with workflows in DynamoDB.
+
+The manager's tests of starting run there, too (moto_cases.py).
 
 moto interprets definitions itself, so what is asked for here is what AWS would have to do too. Left out is what moto does not
 have or has otherwise: ValidateStateMachineDefinition (answered by the engine here), activities that may be created twice, the
@@ -8,12 +10,11 @@ date in the answer of StopExecution.
 from __future__ import annotations
 
 import asyncio
-import urllib.request
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from dynamodb_world import empty_store
+from dynamodb_world import emptied_moto, empty_store
 from manager_world import DONE, FAILING
 from serving import session
 
@@ -30,8 +31,7 @@ ACCOUNT = "123456789012"
 
 @pytest.fixture
 def empty_moto_url(moto_url: str) -> str:
-    urllib.request.urlopen(urllib.request.Request(f"{moto_url}/moto-api/reset", method="POST")).close()
-    return moto_url
+    return emptied_moto(moto_url)
 
 
 @pytest.fixture

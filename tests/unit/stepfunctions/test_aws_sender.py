@@ -21,8 +21,8 @@ from botocore.exceptions import (
     SSLError,
 )
 
-from workflow_manager.stepfunctions import sender
-from workflow_manager.stepfunctions.sender import Sender, send_leanly
+from workflow_manager import sender
+from workflow_manager.sender import Sender, send_leanly
 
 OK = b'HTTP/1.1 200 OK\r\ncontent-length: 17\r\n\r\n{"activities":[]}'
 

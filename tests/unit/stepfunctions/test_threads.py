@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from workflow_manager.stepfunctions.threads import NoThread, Threads
+from workflow_manager.threads import NoThread, Threads
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from typing import TypeVar
 
+from workflow_manager.deadline import begin_call
+
 T = TypeVar("T")
 
 ENDING = "the server stops"
@@ -60,16 +62,19 @@ class Threads:
         self._executor.shutdown(wait=wait, cancel_futures=True)
 
     def _carry_out(self, outcome: Future[T], call: Callable[[], T]) -> None:
-        try:  # a call that was given up counts until a thread has come to it: the executor holds it as long
-            if outcome.set_running_or_notify_cancel():
-                try:
-                    result = call()
-                except BaseException as error:  # noqa: BLE001 - it is the caller's
-                    outcome.set_exception(error)
-                else:
-                    outcome.set_result(result)
-        finally:
+        # a call that was given up counts until a thread has come to it: the executor holds it as long
+        if not outcome.set_running_or_notify_cancel():
             self._leave()
+            return
+        begin_call()
+        try:
+            result = call()
+        except BaseException as error:  # noqa: BLE001 - it is the caller's
+            self._leave()  # first: who is told that a call has ended finds room for another
+            outcome.set_exception(error)
+        else:
+            self._leave()
+            outcome.set_result(result)
 
     def _leave(self) -> None:
         with self._lock:

@@ -26,6 +26,8 @@ from botocore.exceptions import (
 )
 from botocore.httpsession import get_cert_path
 
+from workflow_manager.deadline import at_most
+
 READ_BYTES = 256 * 1024
 FRESH_SECONDS = 1.0
 """An unused connection is looked at before it is used again, but not this soon: servers keep them for longer."""
@@ -88,6 +90,7 @@ class Sender:
         connection = self._kept() or self._connect(request.url)
         answer = _Answer()
         try:
+            connection.settimeout(at_most(self._read_seconds))
             connection.sendall(message)
             while not answer.complete:
                 answer.parser.feed_data(_received(connection))
@@ -127,7 +130,7 @@ class Sender:
 
     def _connect(self, url: str) -> socket.socket:
         try:
-            connection = socket.create_connection((self._host, self._port), timeout=self._connect_seconds)
+            connection = socket.create_connection((self._host, self._port), timeout=at_most(self._connect_seconds))
         except TimeoutError as error:
             raise ConnectTimeoutError(endpoint_url=url, error=error) from error
         except OSError as error:
@@ -137,7 +140,6 @@ class Sender:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             if self._context is not None:
                 connection = self._context.wrap_socket(connection, server_hostname=self._host)
-            connection.settimeout(self._read_seconds)
         except ssl.SSLError as error:
             connection.close()
             raise SSLError(endpoint_url=url, error=error) from error
