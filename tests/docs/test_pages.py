@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import configparser
 import json
 import os
 import re
@@ -148,7 +149,9 @@ def check(block: Block, terminal: Terminal | None, folder: Path, capsys: pytest.
             is_valid(block, list(yaml.safe_load_all(block.text)), folder, capsys)
         case "toml":
             has_known_settings(block, folder)
-        case "text" | "" | "ini" | "dockerfile":
+        case "ini":
+            is_a_unit(block)
+        case "text" | "":
             pass
         case other:
             pytest.fail(f"{block.place}: nothing here knows how to run {other!r}")
@@ -211,6 +214,10 @@ def options_of(command: str) -> frozenset[str]:
 def is_valid(block: Block, documents: list[object], folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """State machines and workflow definitions are; of other documents it is enough that they can be read."""
     for number, document in enumerate(documents):
+        if isinstance(document, dict) and "apiVersion" in document:  # Kubernetes
+            assert document["kind"], block.place
+            assert document["metadata"]["name"], block.place
+            assert document.keys() & {"spec", "data", "stringData", "rules"}, block.place
         if not isinstance(document, dict) or not {"stateMachine", "States"} & document.keys():
             continue
         file = folder / f"checked-{block.line}-{number}.yaml"
@@ -218,6 +225,15 @@ def is_valid(block: Block, documents: list[object], folder: Path, capsys: pytest
         status = wfm(["validate", str(file)])
         said = capsys.readouterr()
         assert status == 0, f"{block.place}:\n{said.out}{said.err}"
+
+
+def is_a_unit(block: Block) -> None:
+    """A service of systemd."""
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read_string(block.text)
+    assert {"Unit", "Service", "Install"} >= set(unit.sections()), block.place
+    assert unit["Service"]["ExecStart"].startswith("/"), f"{block.place}: systemd wants the whole path"
 
 
 def has_known_settings(block: Block, folder: Path) -> None:
