@@ -26,6 +26,7 @@ from typer.main import get_command
 
 from workflow_manager.cli.app import COMMANDS, app
 from workflow_manager.cli.main import run as wfm
+from workflow_manager.engine.mocks import parse_mocks
 from workflow_manager.settings import ClientSettings, Settings, SettingsError, load
 
 ROOT = Path(__file__).parents[2]
@@ -171,6 +172,7 @@ def run(block: Block, line: int, text: str, shown: str, terminal: Terminal, expe
     status, printed = terminal.run(text)
     place = f"{block.page}:{line}: $ {text}"
     assert status == expected, f"{place}\nended with {status}, not {expected}:\n{printed}"
+    assert "Traceback (most recent call last)" not in printed, f"{place}\n{printed}"
     if shown:
         assert is_shown(shown, printed), f"{place}\nshows\n{shown}\nand printed\n{printed}"
 
@@ -218,6 +220,8 @@ def is_valid(block: Block, documents: list[object], folder: Path, capsys: pytest
             assert document["kind"], block.place
             assert document["metadata"]["name"], block.place
             assert document.keys() & {"spec", "data", "stringData", "rules"}, block.place
+        if isinstance(document, dict) and "MockedResponses" in document:
+            parse_mocks(json.dumps(document))
         if not isinstance(document, dict) or not {"stateMachine", "States"} & document.keys():
             continue
         file = folder / f"checked-{block.line}-{number}.yaml"
