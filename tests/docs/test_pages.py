@@ -37,7 +37,7 @@ PAGES = sorted(
 )
 BESIDE = ("clients", "deploy", "examples")
 """Folders of the project that commands name, as they are run in it."""
-_NOT_EVERYWHERE = re.compile(r"(?:^|[|(] *)(jq|curl)\b", re.MULTILINE)
+_NOT_EVERYWHERE = re.compile(r"(?:^|[|(] *)(jq|curl|aws)\b", re.MULTILINE)
 """Programs that pages use and that a machine may lack: there, what names them is looked at only."""
 _PLACEHOLDER = re.compile(r"<[A-Za-z][\w ./-]*>")
 """What the reader fills in."""
@@ -103,8 +103,8 @@ def test_every_block_does_what_the_page_says(
     shared = request.getfixturevalue("server")
     port = free_port() if starts_a_server(page) else shared.port
     stand_ins = {"STAND_IN_FOR_SFN": shared.url}
-    if "STAND_IN_FOR_DYNAMODB" in (ROOT / page).read_text(encoding="utf-8"):
-        stand_ins["STAND_IN_FOR_DYNAMODB"] = request.getfixturevalue("moto_url")
+    if "STAND_IN_FOR_AWS" in (ROOT / page).read_text(encoding="utf-8"):
+        stand_ins["STAND_IN_FOR_AWS"] = request.getfixturevalue("moto_url")
     terminal = Terminal(page_folder, port, environment(page_folder, port) | stand_ins)
     try:
         for block in found:
