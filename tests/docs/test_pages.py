@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import configparser
 import json
 import os
 import re
@@ -25,6 +26,7 @@ from typer.main import get_command
 
 from workflow_manager.cli.app import COMMANDS, app
 from workflow_manager.cli.main import run as wfm
+from workflow_manager.engine.mocks import parse_mocks
 from workflow_manager.settings import ClientSettings, Settings, SettingsError, load
 
 ROOT = Path(__file__).parents[2]
@@ -35,7 +37,7 @@ PAGES = sorted(
 )
 BESIDE = ("clients", "deploy", "examples")
 """Folders of the project that commands name, as they are run in it."""
-_NOT_EVERYWHERE = re.compile(r"(?:^|[|(] *)(jq|curl)\b", re.MULTILINE)
+_NOT_EVERYWHERE = re.compile(r"(?:^|[|(] *)(jq|curl|aws)\b", re.MULTILINE)
 """Programs that pages use and that a machine may lack: there, what names them is looked at only."""
 _PLACEHOLDER = re.compile(r"<[A-Za-z][\w ./-]*>")
 """What the reader fills in."""
@@ -101,8 +103,8 @@ def test_every_block_does_what_the_page_says(
     shared = request.getfixturevalue("server")
     port = free_port() if starts_a_server(page) else shared.port
     stand_ins = {"STAND_IN_FOR_SFN": shared.url}
-    if "STAND_IN_FOR_DYNAMODB" in (ROOT / page).read_text(encoding="utf-8"):
-        stand_ins["STAND_IN_FOR_DYNAMODB"] = request.getfixturevalue("moto_url")
+    if "STAND_IN_FOR_AWS" in (ROOT / page).read_text(encoding="utf-8"):
+        stand_ins["STAND_IN_FOR_AWS"] = request.getfixturevalue("moto_url")
     terminal = Terminal(page_folder, port, environment(page_folder, port) | stand_ins)
     try:
         for block in found:
@@ -148,7 +150,9 @@ def check(block: Block, terminal: Terminal | None, folder: Path, capsys: pytest.
             is_valid(block, list(yaml.safe_load_all(block.text)), folder, capsys)
         case "toml":
             has_known_settings(block, folder)
-        case "text" | "" | "ini" | "dockerfile":
+        case "ini":
+            is_a_unit(block)
+        case "text" | "":
             pass
         case other:
             pytest.fail(f"{block.place}: nothing here knows how to run {other!r}")
@@ -168,6 +172,7 @@ def run(block: Block, line: int, text: str, shown: str, terminal: Terminal, expe
     status, printed = terminal.run(text)
     place = f"{block.page}:{line}: $ {text}"
     assert status == expected, f"{place}\nended with {status}, not {expected}:\n{printed}"
+    assert "Traceback (most recent call last)" not in printed, f"{place}\n{printed}"
     if shown:
         assert is_shown(shown, printed), f"{place}\nshows\n{shown}\nand printed\n{printed}"
 
@@ -211,6 +216,12 @@ def options_of(command: str) -> frozenset[str]:
 def is_valid(block: Block, documents: list[object], folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """State machines and workflow definitions are; of other documents it is enough that they can be read."""
     for number, document in enumerate(documents):
+        if isinstance(document, dict) and "apiVersion" in document:  # Kubernetes
+            assert document["kind"], block.place
+            assert document["metadata"]["name"], block.place
+            assert document.keys() & {"spec", "data", "stringData", "rules"}, block.place
+        if isinstance(document, dict) and "MockedResponses" in document:
+            parse_mocks(json.dumps(document))
         if not isinstance(document, dict) or not {"stateMachine", "States"} & document.keys():
             continue
         file = folder / f"checked-{block.line}-{number}.yaml"
@@ -218,6 +229,15 @@ def is_valid(block: Block, documents: list[object], folder: Path, capsys: pytest
         status = wfm(["validate", str(file)])
         said = capsys.readouterr()
         assert status == 0, f"{block.place}:\n{said.out}{said.err}"
+
+
+def is_a_unit(block: Block) -> None:
+    """A service of systemd."""
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read_string(block.text)
+    assert {"Unit", "Service", "Install"} >= set(unit.sections()), block.place
+    assert unit["Service"]["ExecStart"].startswith("/"), f"{block.place}: systemd wants the whole path"
 
 
 def has_known_settings(block: Block, folder: Path) -> None:

@@ -72,7 +72,7 @@ def workflows_table(workflows: Sequence[Workflow], times: Times, width: int) -> 
         state = status(each.status)
         if each.status == "failed" and each.resolved_by_user:
             state.append(" (resolved)", style="dim")
-        cells = {
+        cells: dict[str, Text | str] = {
             "STATUS": state,
             "DEFINITION": definition_name(each.workflow_definition),
             "NAMESPACE": each.namespace,
