@@ -150,6 +150,8 @@ def check(block: Block, terminal: Terminal | None, folder: Path, capsys: pytest.
             is_valid(block, list(yaml.safe_load_all(block.text)), folder, capsys)
         case "toml":
             has_known_settings(block, folder)
+        case "dockerfile":
+            assert block.text.startswith(("FROM ", "ARG ")), f"{block.place}: an image is made from one"
         case "ini":
             is_a_unit(block)
         case "text" | "":
