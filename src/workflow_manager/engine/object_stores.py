@@ -18,8 +18,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, Self, cast
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 LOCAL = "file://"
 
 
@@ -133,6 +131,8 @@ class _told:  # noqa: N801 - reads as a function where it is used
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        from botocore.exceptions import BotoCoreError, ClientError  # loaded by then, and by those only who call S3
+
         if isinstance(error, ClientError):
             answer = error.response
             metadata = answer.get("ResponseMetadata", {})
