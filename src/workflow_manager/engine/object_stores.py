@@ -133,7 +133,7 @@ class _told:  # noqa: N801 - reads as a function where it is used
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is None:
             return
-        from botocore.exceptions import BotoCoreError, ClientError  # as below
+        from botocore.exceptions import BotoCoreError, ClientError  # loaded by then, and by those only who call S3
 
         if isinstance(error, ClientError):
             answer = error.response

@@ -22,7 +22,7 @@ from workflow_manager.store.dynamodb import DynamoStore
 from workflow_manager.store.dynamodb_calls import DynamoCalls
 from workflow_manager.store.memory import MemoryStore
 
-REQUEST_SECONDS = 1.6
+REQUEST_SECONDS = 3.0
 
 
 @pytest.fixture
