@@ -56,7 +56,7 @@ def test_the_demo_on_the_aws_backend(tmp_path: Path, environment: dict[str, str]
         env=environment | {"AWS_PROFILE": "not-there"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
         check=False,
     )
 
