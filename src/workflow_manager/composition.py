@@ -1,7 +1,7 @@
 """The composition root: from settings to a running service. The one module that knows every part.
 
 A part that is chosen by a setting (the store, what executes) is chosen here, and nowhere else. Parts that call AWS are imported
-where they are chosen: boto3 takes a fifth of a second and 10 MB, which a server that calls nobody does without.
+where they are chosen: boto3 takes time and 10 MB, which a server that calls nobody does without.
 """
 
 from __future__ import annotations
