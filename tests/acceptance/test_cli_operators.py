@@ -90,6 +90,20 @@ def test_resuming_says_what_starts_instead_of_what_failed(wfm: Cli) -> None:
     assert "it cannot be started alone, so look starts" in said
 
 
+def test_a_state_that_is_called_failed_is_meant_by_that_name(wfm: Cli) -> None:
+    (wfm.folder / "called.yaml").write_text(
+        "name: called\nstateMachine:\n  StartAt: failed\n  States:\n"
+        "    failed: {Type: Pass, Next: broken}\n    broken: {Type: Pass, InputPath: $.missing, End: true}\n"
+    )
+    wfm("apply", "called.yaml")
+    workflow = wfm.lines("submit", "called")[0]["id"]
+    wfm("workflow", workflow, "--follow", code=1)
+
+    [done] = wfm.lines("resume", "--where", "definition=called", "--from", "failed", "--yes")
+    resumed = [wfm.lines("workflow", done["message"])[0], *wfm.lines("resume", workflow, "--from", "failed")]
+    assert [each["workflowDefinition"]["stateMachine"]["StartAt"] for each in resumed] == ["failed", "failed"]
+
+
 def test_many_are_resolved_and_single_errors_do_not_stop_the_rest(wfm: Cli) -> None:
     ids = failed(wfm, "resolved", 2)
     wfm("resolve", ids[0])

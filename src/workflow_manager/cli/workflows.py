@@ -271,6 +271,8 @@ def resume(
                 raise usage("--follow is for one workflow; use wfm follow --where")
 
             def act(client: Client, workflow: Workflow) -> Outcome:
+                if start_at == FROM_FAILED:  # what was listed has no states to look for that name among
+                    workflow = client.workflow(workflow.id, fetch_history=False)
                 if workflow.retries:
                     return Outcome(workflow.id, "skipped", "was resumed before")
                 return Outcome(workflow.id, "done", client.resume_workflow(workflow.id, _meant(how, workflow)).id)

@@ -25,7 +25,7 @@ CLUSTER = {
     "CertificateAuthority": AUTHORITY.decode(),
 }
 JOB = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "pi"}}
-MADE = {**JOB, "metadata": {"name": "pi", "namespace": "work"}}
+MADE = {**JOB, "metadata": {"name": "pi", "namespace": "team"}}
 
 
 class Cluster:
@@ -53,7 +53,7 @@ def eks(cluster: Cluster | None = None, **answers: Any) -> Eks:
 
 
 def run_job(**arguments: Any) -> Any:
-    return called("eks", "runJob", {**CLUSTER, "Namespace": "work", "Job": JOB, **arguments}, "sync")
+    return called("eks", "runJob", {**CLUSTER, "Namespace": "team", "Job": JOB, **arguments}, "sync")
 
 
 async def test_a_call() -> None:
@@ -139,7 +139,7 @@ async def test_a_cluster_that_cannot_be_reached() -> None:
     ],
 )
 async def test_a_job_is_waited_for(conditions: list[Any], ended: bool | None) -> None:
-    jobs = "/apis/batch/v1/namespaces/work/jobs"
+    jobs = "/apis/batch/v1/namespaces/team/jobs"
     done = {**MADE, "status": {"conditions": conditions}}
     cluster = Cluster({f"POST {jobs}": (201, MADE), f"GET {jobs}/pi": (200, done), f"DELETE {jobs}/pi": (200, {})})
     service, call = eks(cluster), run_job()
@@ -161,19 +161,19 @@ async def test_a_job_is_waited_for(conditions: list[Any], ended: bool | None) ->
 
 async def test_a_cluster_that_is_troubled_is_asked_again() -> None:
     call = run_job()
-    cluster = Cluster({"GET /apis/batch/v1/namespaces/work/jobs/pi": (503, {})})
+    cluster = Cluster({"GET /apis/batch/v1/namespaces/team/jobs/pi": (503, {})})
 
     assert await eks(cluster).result(call, json.dumps({"ResponseBody": MADE})) is None
 
 
 @pytest.mark.parametrize(("raw", "log"), [(False, {"pi": 3.14}), (True, '{"pi":3.14}')])
 async def test_the_logs_of_a_job(raw: bool, log: Any) -> None:
-    pods = "/api/v1/namespaces/work/pods"
+    pods = "/api/v1/namespaces/team/pods"
     done = {**MADE, "status": {"conditions": [{"type": "Complete", "status": "True"}]}}
     pod = {"metadata": {"name": "pi-1"}, "spec": {"containers": [{"name": "pi"}]}}
     cluster = Cluster(
         {
-            "GET /apis/batch/v1/namespaces/work/jobs/pi": (200, done),
+            "GET /apis/batch/v1/namespaces/team/jobs/pi": (200, done),
             f"GET {pods}": (200, {"items": [pod]}),
             f"GET {pods}/pi-1/log": (200, '{"pi":3.14}'),
         }
