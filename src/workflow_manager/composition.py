@@ -28,7 +28,7 @@ from workflow_manager.api.passthrough import Passthrough
 from workflow_manager.api.server import Server, run
 from workflow_manager.api.settings import ApiSettings
 from workflow_manager.clock import SystemClock
-from workflow_manager.database import Database, DataFolderInUse
+from workflow_manager.database import Database, DataFolderInUse, DataFolderOfAnotherVersion
 from workflow_manager.engine import EmbeddedStepFunctions
 from workflow_manager.engine.draft import Limits
 from workflow_manager.engine.integrations import Integration
@@ -534,7 +534,7 @@ def _open(folder: Path) -> Database:
     """Raises CannotServe."""
     try:
         return Database(folder / DATABASE)
-    except DataFolderInUse as error:
+    except (DataFolderInUse, DataFolderOfAnotherVersion) as error:
         raise CannotServe(str(error)) from None
     except (OSError, apsw.Error) as error:
         raise CannotServe(

@@ -30,6 +30,9 @@ SLOW_FLUSH_SECONDS = 0.001
 """A COMMIT that takes longer than this on average is made in a thread."""
 BATCH_SECONDS = 0.02
 """A batch takes no further operation after this long, so that its first caller does not wait for its last."""
+FORMAT = 1
+"""The file's ``user_version``; one more with each change that an older version cannot read, or this one in an older file."""
+
 BUSY_TIMEOUT_MS = 250
 """How long a lock held by another process is waited for; the loop stands still meanwhile."""
 
@@ -52,6 +55,10 @@ _DATABASE_FAILED = (
 
 class DataFolderInUse(Exception):
     """Another process has this data folder open."""
+
+
+class DataFolderOfAnotherVersion(Exception):
+    """The data folder was written by a version that keeps its data in another way."""
 
 
 class DatabaseUnavailable(Exception):
@@ -96,7 +103,7 @@ class Batch:
 
 
 class Database:
-    """Opens (and makes) ``path``; raises DataFolderInUse. Use from one event loop."""
+    """Opens (and makes) ``path``. Raises DataFolderInUse and DataFolderOfAnotherVersion. Use from one event loop."""
 
     def __init__(self, path: Path, *, synchronous: str = "FULL", flush_delay_seconds: float = 0.0) -> None:
         """``flush_delay_seconds`` is added to every COMMIT: a slow disk, for measurements."""
@@ -109,6 +116,7 @@ class Database:
             self.writer = apsw.Connection(str(path))
             opened.callback(self.writer.close)
             self.writer.set_busy_timeout(BUSY_TIMEOUT_MS)
+            _check_format(self.writer, path.parent)
             self.writer.pragma("journal_mode", "wal")
             self.writer.pragma("synchronous", synchronous)
             self.writer.pragma("wal_autocheckpoint", 4000)
@@ -367,6 +375,20 @@ def _why_unread(error: apsw.Error) -> str:
     if isinstance(error, (apsw.BusyError, apsw.LockedError)):
         return "the database is locked by another process"
     return f"the database cannot be read ({error})"
+
+
+def _check_format(connection: apsw.Connection, folder: Path) -> None:
+    """Mark a new file as of this format. Raises DataFolderOfAnotherVersion."""
+    found = connection.pragma("user_version")
+    if found == FORMAT:
+        return
+    if found or connection.execute("SELECT EXISTS (SELECT 1 FROM sqlite_schema)").fetchall() == [(1,)]:
+        age = "a newer" if found > FORMAT else "an older"
+        raise DataFolderOfAnotherVersion(
+            f"the data folder {folder} was written by {age} version of workflow-manager (format {found}, where this one has"
+            f" {FORMAT}); use that version, or choose another folder with --data"
+        )
+    connection.pragma("user_version", FORMAT)
 
 
 def _take_lock(path: Path) -> int:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,14 @@ import apsw
 import pytest
 
 from workflow_manager import database as module
-from workflow_manager.database import Batch, Database, DatabaseUnavailable, DataFolderInUse
+from workflow_manager.database import (
+    FORMAT,
+    Batch,
+    Database,
+    DatabaseUnavailable,
+    DataFolderInUse,
+    DataFolderOfAnotherVersion,
+)
 
 TABLE = "CREATE TABLE IF NOT EXISTS item (name TEXT PRIMARY KEY, body BLOB)"
 SLOW_FLUSH = 0.02
@@ -414,6 +422,26 @@ async def test_a_folder_is_open_once(database: Database) -> None:
     assert await database.write(insert("a")) == "a"  # the refused one took nothing with it
     await database.close()
     await Database(database.path).close()
+
+
+@pytest.mark.parametrize(("found", "age"), [(0, "an older"), (FORMAT + 1, "a newer")])
+async def test_a_folder_of_another_version_is_refused_and_left_as_it_is(
+    database: Database, found: int, age: str
+) -> None:
+    await database.write(insert("a"))
+    await database.close()
+    with closing(apsw.Connection(str(database.path))) as connection:
+        connection.pragma("user_version", found)
+
+    with pytest.raises(DataFolderOfAnotherVersion, match=f"{age} version .*format {found}, .* {FORMAT}"):
+        Database(database.path)
+
+    with closing(apsw.Connection(str(database.path))) as connection:
+        assert connection.pragma("user_version") == found
+        connection.pragma("user_version", FORMAT)
+    again = Database(database.path)
+    assert names(again) == ["a"]
+    await again.close()
 
 
 async def test_a_file_that_is_no_database_is_refused_and_its_folder_let_go(tmp_path: Path) -> None:
