@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import heapq
 import uuid
-from collections.abc import Callable, Iterable
-from typing import Any, Literal, TypeVar
+from collections.abc import Iterable
+from typing import Any, Literal
 
 import msgspec
 from msgspec.structs import replace
@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from workflow_manager.database import Batch, Database
 from workflow_manager.engine.data import Data
 from workflow_manager.engine.express import NOT_SUPPORTED, Express
+from workflow_manager.engine.histories import Histories
 from workflow_manager.engine.machines import Machines, check_name
 from workflow_manager.engine.map_results import RedriveStatus
 from workflow_manager.engine.map_run import run_of
@@ -20,7 +21,6 @@ from workflow_manager.engine.map_runs import MapRuns
 from workflow_manager.engine.mocks import Mocks
 from workflow_manager.engine.pages import page_of, page_token
 from workflow_manager.engine.runner import Runner
-from workflow_manager.engine.schema import SHIFT
 from workflow_manager.engine.versions import Versions
 from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.arns import Arns, ParsedArn, parse
@@ -28,24 +28,12 @@ from workflow_manager.stepfunctions.errors import (
     ExecutionDoesNotExist,
     ExecutionNotRedrivable,
     InvalidExecutionInput,
-    InvalidToken,
     StateMachineTypeNotSupported,
     ValidationException,
 )
-from workflow_manager.stepfunctions.history import HistoryEvent, StoredEvent, encode_page
 
 STATUSES = ("RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
-EXECUTION_DATA = ("input", "output", "parameters", "cause", "error")
-"""Members of event details that includeExecutionData=false leaves out."""
-
-REFERENCE = b"\\u0000"
-"""How a reference to a payload begins (payloads.py) in a row of history, which is JSON."""
-
-_events = msgspec.json.Decoder(list[HistoryEvent]).decode
-_stored_events = msgspec.json.Decoder(list[StoredEvent]).decode
 _json = msgspec.json.Decoder().decode
-
-E = TypeVar("E", HistoryEvent, StoredEvent)
 
 
 class Executions:
@@ -68,6 +56,7 @@ class Executions:
         self._express = express
         self._mocks = mocks
         self._map_runs = map_runs
+        self._histories = Histories(database, runner.payloads)
 
     # ------------------------------------------------------------------------------------------ starting
 
@@ -294,60 +283,11 @@ class Executions:
         )
 
     def history(self, request: t.GetExecutionHistoryInput) -> t.GetExecutionHistoryOutput:
-        execution_id, *_ = self._find(request.execution_arn)
-        limit, at = page_of(request.max_results, request.next_token, int)
-        events, more = self._page(execution_id, limit, at, _events, reverse=bool(request.reverse_order))
-        self._runner.payloads.resolve(events)
-        if request.include_execution_data is False:
-            for event in events:
-                if event.details is not None:
-                    event.details = {k: v for k, v in event.details.items() if k not in EXECUTION_DATA}
-        return t.GetExecutionHistoryOutput(events=events, next_token=page_token(more) if more is not None else None)
+        return self._histories.page(self.id_of(request.execution_arn), request)
 
     def encoded_history(self, request: t.GetExecutionHistoryInput) -> bytes:
-        """The same as JSON, as the wire spells it. Details are passed on as they were written."""
-        if request.include_execution_data is False:
-            answer = self.history(request)
-            return encode_page(answer.events, answer.next_token)
-        execution_id, *_ = self._find(request.execution_arn)
-        limit, at = page_of(request.max_results, request.next_token, int)
-        events, more = self._page(execution_id, limit, at, self._as_written, reverse=bool(request.reverse_order))
-        return encode_page(events, page_token(more) if more is not None else None)
-
-    def _as_written(self, row: bytes) -> list[StoredEvent]:
-        if REFERENCE not in row:
-            return _stored_events(row)
-        events = _events(row)
-        self._runner.payloads.resolve(events)
-        return _stored_events(msgspec.json.encode(events))
-
-    def _page(
-        self, execution_id: int, limit: int, at: int | None, decode: Callable[[bytes], list[E]], *, reverse: bool
-    ) -> tuple[list[E], int | None]:
-        """Events from id ``at`` on, and the id that the next page begins with."""
-        base = execution_id << SHIFT
-        if at is not None and at >> SHIFT:
-            raise InvalidToken("Invalid Token: 'Invalid token'")
-        if reverse:
-            sql = "SELECT events FROM history WHERE key > ? AND key <= ? ORDER BY key DESC"
-            rows = self._database.reader.execute(sql, (base, base + at if at is not None else base + (1 << SHIFT) - 1))
-        else:
-            first = self._database.read(
-                "SELECT max(key) FROM history WHERE key >= ? AND key <= ?", (base, base + (at or 1))
-            )[0][0]
-            sql = "SELECT events FROM history WHERE key >= ? AND key < ? ORDER BY key"
-            rows = self._database.reader.execute(sql, (first or base, base + (1 << SHIFT)))
-        found: list[E] = []
-        for (blob,) in rows:
-            chunk = decode(blob)
-            if reverse:
-                chunk.reverse()
-            if at is not None and not found:
-                chunk = [e for e in chunk if (e.id <= at if reverse else e.id >= at)]
-            found += chunk
-            if len(found) > limit:
-                break
-        return found[:limit], found[limit].id if len(found) > limit else None
+        """The same as JSON, as the wire spells it."""
+        return self._histories.encoded_page(self.id_of(request.execution_arn), request)
 
     def id_of(self, arn: str) -> int:
         """Its row's. Raises InvalidArn, ExecutionDoesNotExist."""
@@ -355,12 +295,7 @@ class Executions:
 
     def last_event_id(self, arn: str) -> int:
         """Raises InvalidArn, ExecutionDoesNotExist."""
-        execution_id, *_ = self._find(arn)
-        base = execution_id << SHIFT
-        rows = self._database.read(
-            "SELECT last FROM history WHERE key > ? AND key < ? ORDER BY key DESC LIMIT 1", (base, base + (1 << SHIFT))
-        )
-        return int(rows[0][0]) if rows else 0
+        return self._histories.last_event_id(self.id_of(arn))
 
 
 def parse_input(text: str, limit_bytes: int) -> Any:

@@ -10,11 +10,13 @@ import hashlib
 from typing import Any
 
 from workflow_manager.database import Batch, Database
-from workflow_manager.stepfunctions.history import HistoryEvent
+from workflow_manager.stepfunctions.history import HistoryEvent, decode_events, encode_events
 
 LARGE = 32_768
 """Texts of more characters than this are stored once."""
 MARK = "\0"
+REFERS = b" "
+"""What a row of history begins with that has references in it."""
 FIELDS = ("input", "output", "parameters")
 """Members of event details that hold JSON texts."""
 
@@ -48,9 +50,24 @@ class Payloads:
     def text_or_none(self, kept: str | None) -> str | None:
         return self.text(kept) if kept is not None else None
 
-    def kept_events(self, batch: Batch, events: list[HistoryEvent]) -> list[HistoryEvent]:
-        """Events as they are to be written."""
-        return [self._kept_event(batch, event) for event in events]
+    def row(self, batch: Batch, events: list[HistoryEvent]) -> bytes:
+        """Events as a row of history: a JSON array, with a space before it where they refer to payloads."""
+        if not self.lifted:
+            return encode_events(events)
+        kept = [self._kept_event(batch, event) for event in events]
+        refer = any(one is not event for one, event in zip(kept, events, strict=True))
+        return REFERS + encode_events(kept) if refer else encode_events(kept)
+
+    def events(self, row: bytes) -> list[HistoryEvent]:
+        """The events of a row of history."""
+        events = decode_events(row)
+        if row.startswith(REFERS):
+            self._resolve(events)
+        return events
+
+    def plain(self, row: bytes) -> bytes:
+        """A row of history without references."""
+        return encode_events(self.events(row)) if row.startswith(REFERS) else row
 
     def _kept_event(self, batch: Batch, event: HistoryEvent) -> HistoryEvent:
         details = event.details
@@ -60,7 +77,7 @@ class Payloads:
         changed: dict[str, Any] = {name: self.kept(batch, details[name]) for name in large}
         return HistoryEvent(event.id, event.previous_event_id, event.timestamp, event.type, details | changed)
 
-    def resolve(self, events: list[HistoryEvent]) -> None:
+    def _resolve(self, events: list[HistoryEvent]) -> None:
         """Put the texts back into events that were read."""
         for event in events:
             details = event.details

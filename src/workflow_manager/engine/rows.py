@@ -22,8 +22,6 @@ CACHED = 1_000
 EVENTS_A_ROW = 100
 """A step's events are one row of history, or several: a page of it is read without reading thousands that are not on it."""
 
-_encode = msgspec.json.Encoder().encode
-
 
 class LiveExecutions:
     """The live executions, of which the last used are in memory too.
@@ -95,13 +93,13 @@ class LiveExecutions:
     def write(self, batch: Batch, execution: Execution, effects: Effects, *, fresh: bool) -> None:
         """Write a step's effects on a live execution. ``fresh``: it began in this step, so nothing of it is stored yet."""
         base = execution.id << SHIFT
-        events, kept = effects.events, None
-        if self._payloads.lifted:
-            events, kept = self._payloads.kept_events(batch, events), partial(self._payloads.kept, batch)
-        if effects.events and not execution.express:
+        events = effects.events
+        kept = partial(self._payloads.kept, batch) if self._payloads.lifted else None
+        if events and not execution.express:
             for at in range(0, len(events), EVENTS_A_ROW):
                 some = events[at : at + EVENTS_A_ROW] if len(events) > EVENTS_A_ROW else events
-                batch.execute("INSERT INTO history VALUES (?, ?, ?)", (base + some[0].id, some[-1].id, _encode(some)))
+                row = self._payloads.row(batch, some)
+                batch.execute("INSERT INTO history VALUES (?, ?, ?)", (base + some[0].id, some[-1].id, row))
         if effects.outcome is not None:
             self._cache.pop(execution.id, None)
             if not fresh:
@@ -119,7 +117,7 @@ class LiveExecutions:
                 frames[frame_id] = frame
                 body = pack(frame, effects.last_event, effects.next_frame, kept)
                 batch.execute("INSERT OR REPLACE INTO frame VALUES (?, ?)", (base + frame_id, body))
-        if ROOT not in effects.frames and effects.events:
+        if ROOT not in effects.frames and events:
             body = pack(frames[ROOT], effects.last_event, effects.next_frame, kept)
             batch.execute("INSERT OR REPLACE INTO frame VALUES (?, ?)", (base, body))
         for frame_id, aside in effects.asides.items():

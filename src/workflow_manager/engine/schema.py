@@ -14,6 +14,9 @@ from __future__ import annotations
 SHIFT = 24
 """Bits for the number of an event or frame within its execution."""
 
+NUMBER = (1 << SHIFT) - 1
+"""The part of a key that is that number."""
+
 ITEM_SHIFT = 32
 """Bits for the index of a child within its Map Run."""
 

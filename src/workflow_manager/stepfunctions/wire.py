@@ -24,7 +24,7 @@ import structlog
 
 from workflow_manager.stepfunctions import errors
 from workflow_manager.stepfunctions import types as t
-from workflow_manager.stepfunctions.history import EncodedHistory, encode_page
+from workflow_manager.stepfunctions.history import EncodedHistory, encode_events, encode_page
 from workflow_manager.stepfunctions.longpoll import Delivery, Describes, Gone, answer_poll
 from workflow_manager.stepfunctions.patience import Patience
 from workflow_manager.stepfunctions.protocol import OPERATIONS, StepFunctions
@@ -177,7 +177,7 @@ def _operation(stepfunctions: StepFunctions, name: str, max_payload: int) -> Ope
 
 
 def _encode_history(result: t.GetExecutionHistoryOutput) -> bytes:
-    return encode_page(result.events, result.next_token)
+    return encode_page([encode_events(result.events)], result.next_token)
 
 
 def _request_ids() -> Callable[[], bytes]:

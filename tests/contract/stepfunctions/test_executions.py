@@ -338,12 +338,30 @@ async def test_a_history_is_read_in_pages_across_steps(world: World, size: int, 
     arn = await world.start(await world.machine({"A": task(activity, Next="B"), "B": task(activity)}))
     for _ in range(2):
         await world.succeed((await world.poll(activity)).task_token)
-    last = len(await world.history(arn))
+    history = await world.history(arn)
+    last = len(history)
     ids = list(range(last, 0, -1)) if reverse else list(range(1, last + 1))
 
     found = await pages(world, arn, max_results=size, reverse_order=reverse)
 
     assert found == [ids[at : at + size] for at in range(0, last, size)]
+    assert await spelled(world, arn, size, reverse=reverse) == [
+        event.wire() for event in (reversed(history) if reverse else history)
+    ]
+
+
+async def spelled(world: World, arn: str, size: int, *, reverse: bool) -> list[dict[str, Any]]:
+    """A history's events as the wire has them, page by page."""
+    found, token = [], None
+    while True:
+        request = t.GetExecutionHistoryInput(
+            execution_arn=arn, max_results=size, reverse_order=reverse, next_token=token
+        )
+        page = json.loads(await world.api.encoded_history(request))
+        found += page["events"]
+        token = page.get("nextToken")
+        if token is None:
+            return found
 
 
 async def test_a_history_is_read_in_pages_by_every_implementation(any_world: World) -> None:

@@ -70,10 +70,12 @@ async def test_a_large_payload_is_stored_once(tmp_path: Path, clock: VirtualCloc
         taken = await world.poll(activity)
         await world.succeed(taken.task_token, payload)
         ended, history = await world.ended(arn), await world.history(arn)
+        spelled = json.loads(await world.api.encoded_history(t.GetExecutionHistoryInput(execution_arn=arn)))
 
         assert world.rows("payload") == 1
         sizes = world.database.read("SELECT max(length(events)) FROM history")[0]
         assert max(sizes) < 10_000
+    assert spelled["events"] == [event.wire() for event in history]
     assert taken.input == payload
     assert (ended.input, ended.output) == (payload, payload)
     texts = [e.details[k] for e in history if e.details for k in ("input", "output") if k in e.details]
