@@ -10,7 +10,8 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from workflow_manager.engine.map_results import KINDS, FileKind, file_of, folder, manifest
-from workflow_manager.engine.object_stores import ObjectStore, spool
+from workflow_manager.engine.map_run import MapRun
+from workflow_manager.engine.object_stores import ObjectsFailed, ObjectStore, ObjectStores, spool
 
 FULL_BYTES = 1 << 30
 """A result file that has become this large is put, and the next one begun."""
@@ -82,3 +83,13 @@ class ResultFiles:
         content = io.BytesIO(manifest(self.bucket, map_run_arn, self._files))
         await asyncio.to_thread(self._store.put, self.bucket, key, content, TYPES["JSON"], self._arguments)
         return key
+
+
+def result_files(stores: ObjectStores, run: MapRun) -> ResultFiles:
+    """Raises ObjectsFailed."""
+    assert run.spec.writer is not None
+    arguments = dict(run.spec.writer["arguments"])
+    bucket, prefix = arguments.pop("Bucket", None), arguments.pop("Prefix", None)
+    if not isinstance(bucket, str) or not isinstance(prefix, str | None):
+        raise ObjectsFailed("The ResultWriter's Bucket and Prefix must be strings.")
+    return ResultFiles(stores.of(bucket), bucket, prefix, run.run_id, arguments, run.spec.writer)

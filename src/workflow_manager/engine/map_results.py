@@ -104,3 +104,26 @@ def manifest(bucket: str, map_run_arn: str, files: dict[FileKind, list[dict[str,
 def folder(prefix: str | None, run_id: str) -> str:
     """Where the files of a Map Run go: below the prefix, a folder named after the run."""
     return f"{prefix.strip('/')}/{run_id}" if prefix else run_id
+
+
+class Results:
+    """The results of children as one JSON array, unless it becomes too large to be passed on."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit = limit_bytes
+        self._size = 1
+        self._texts: list[str] = []
+        self.too_large = False
+
+    def add(self, text: str) -> None:
+        if self.too_large:
+            return
+        self._size += len(text) + 1  # in characters, of which a byte is the least; the step counts bytes
+        self._texts.append(text)
+        if self._size > self._limit:
+            self.too_large = True
+            self._texts.clear()
+
+    @property
+    def text(self) -> str | None:
+        return None if self.too_large else f"[{','.join(self._texts)}]"

@@ -9,11 +9,9 @@ run goes on from its row: the reader skips what it has read, and a child cannot 
 from __future__ import annotations
 
 import asyncio
-import itertools
-import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, BinaryIO, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
@@ -22,13 +20,13 @@ from workflow_manager.asl.program import Failure, MapState
 from workflow_manager.database import Batch, Database, DatabaseUnavailable
 from workflow_manager.engine.data import Data, text_of
 from workflow_manager.engine.distributed import map_run_arn
-from workflow_manager.engine.draft import Draft
-from workflow_manager.engine.frames import Execution, Frame
+from workflow_manager.engine.frames import Execution
 from workflow_manager.engine.item_batches import Batches, ChildInput, TooLarge
-from workflow_manager.engine.item_sources import Unreadable, items_of, readable
+from workflow_manager.engine.item_sources import Unreadable
 from workflow_manager.engine.machines import Machine, Settings
-from workflow_manager.engine.map_result_files import ResultFiles
-from workflow_manager.engine.map_results import Child, entry, texts
+from workflow_manager.engine.map_reading import Reading, Source, opened
+from workflow_manager.engine.map_result_files import ResultFiles, result_files
+from workflow_manager.engine.map_results import Child, Results, entry, texts
 from workflow_manager.engine.map_run import (
     ENDINGS,
     TOLERANCE_CAUSE,
@@ -38,7 +36,7 @@ from workflow_manager.engine.map_run import (
     Spec,
     child_name,
 )
-from workflow_manager.engine.object_stores import LOCAL, ObjectsFailed, ObjectStores
+from workflow_manager.engine.object_stores import ObjectsFailed, ObjectStores
 from workflow_manager.engine.outcomes import too_large
 from workflow_manager.engine.redriving import REDRIVABLE
 from workflow_manager.engine.runner import ChildOf, Runner
@@ -68,9 +66,6 @@ _decode_spec = msgspec.msgpack.Decoder(Spec).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 T = TypeVar("T")
-
-Item: TypeAlias = tuple[Any, str]
-"""A value, and what ``$$.Map.Item.Source`` says of it."""
 
 NO_SPEC = Spec()
 
@@ -461,7 +456,7 @@ class MapRuns:
             return
         output = None
         if wanted:
-            results = _Results(self._runner.limits.payload_bytes)
+            results = Results(self._runner.limits.payload_bytes)
             self._collect_page(run, results, self.page(run, 0))
             output = results.text
         self._end_with(batch, run, output)
@@ -492,7 +487,7 @@ class MapRuns:
             )
             self._runner.take(batch, run.execution, stimulus)
 
-    def _collect_page(self, run: MapRun, results: _Results, page: list[tuple[int, Child]]) -> None:
+    def _collect_page(self, run: MapRun, results: Results, page: list[tuple[int, Child]]) -> None:
         """Put what children made, in the order of their items, into the state's result."""
         writer = run.spec.writer
         transformation = writer["transformation"] if writer is not None else "COMPACT"
@@ -502,7 +497,7 @@ class MapRuns:
 
     async def _collect(self, run: MapRun, attempt: int) -> None:
         """Collect the results of more children than the writer should stand still for."""
-        results = _Results(self._runner.limits.payload_bytes)
+        results = Results(self._runner.limits.payload_bytes)
         after = 0
         while not results.too_large and (page := self.page(run, after)):
             self._collect_page(run, results, page)
@@ -609,7 +604,7 @@ class MapRuns:
     # ------------------------------------------------------------------------------------------ reading
 
     async def _read_items(self, run: MapRun, attempt: int) -> None:
-        source, failed = _Source(), partial(self._failed, run.id, attempt)
+        source, failed = Source(), partial(self._failed, run.id, attempt)
         try:
             await self._read_all(run, source)
         except (Unreadable, ObjectsFailed) as error:
@@ -628,13 +623,13 @@ class MapRuns:
         finally:
             source.close()
 
-    async def _read_all(self, run: MapRun, source: _Source) -> None:
+    async def _read_all(self, run: MapRun, source: Source) -> None:
         """Read on from where a reader before this one has come to."""
         read, ahead = run.read, 0  # items that are in rows; items that were read since
         at = await self._written(partial(self._reading, run.id, read))
         if at is None:
             return
-        take = self._opened(run, at, source)
+        take = opened(self._stores, run.spec, at, source)
         for skipped in range(0, read, SKIPPED_AT_ONCE):
             await take(min(SKIPPED_AT_ONCE, read - skipped))
         batches = Batches(run.spec.batcher)
@@ -656,7 +651,7 @@ class MapRuns:
             if ended:
                 return
 
-    def _reading(self, run_id: int, read: int, batch: Batch) -> _Reading | None:
+    def _reading(self, run_id: int, read: int, batch: Batch) -> Reading | None:
         """Where items are selected, as it stands; None when the run wants no more, or another reader has brought some."""
         del batch
         run = self.get(run_id)
@@ -666,7 +661,7 @@ class MapRuns:
         frame = execution.frames.get(run.frame) if execution is not None else None
         if execution is None or frame is None or frame.map_run is None:
             return None
-        return _Reading(self._runner, execution, frame)
+        return Reading(self._runner, execution, frame)
 
     def _take_in(
         self,
@@ -676,7 +671,7 @@ class MapRuns:
         inputs: list[ChildInput],
         ended: bool,
         batch: Batch,
-    ) -> _Reading | None:
+    ) -> Reading | None:
         """Write a chunk of inputs; None when the run wants no more."""
         run, at = self.get(run_id), self._reading(run_id, read, batch)
         if run is None or at is None or not (inputs or ended):
@@ -696,36 +691,11 @@ class MapRuns:
         self._again(batch, run)
         return at
 
-    def _opened(self, run: MapRun, at: _Reading, source: _Source) -> Callable[[int], Coroutine[Any, Any, list[Item]]]:
-        """Who answers the next items, at most as many as asked for. Raises Unreadable."""
-        if run.spec.reader is None:
-            given = ((value, "STATE_DATA") for value in at.frame.items or ())
-
-            async def of_input(number: int) -> list[Item]:
-                return list(itertools.islice(given, number))
-
-            return of_input
-        reader = run.spec.reader
-        most = reader["max_items"]
-        if most < 0:
-            raise Unreadable("field MaxItems must be positive")
-        arguments = dict(reader["arguments"])
-        bucket, key = arguments.pop("Bucket", None), arguments.pop("Key", None)
-        if not isinstance(bucket, str) or (reader["action"] == "s3:getObject" and not isinstance(key, str)):
-            raise Unreadable("The ItemReader's Bucket and Key must be strings.")
-        items = readable(_items(self._stores, reader, bucket, key, arguments, source))
-        bounded: Iterator[Item] = itertools.islice(items, most or None)
-
-        async def of_objects(number: int) -> list[Item]:
-            return await asyncio.to_thread(source.taking, bounded, number) if number else []
-
-        return of_objects
-
     # ------------------------------------------------------------------------------------------ writing results
 
     async def _write_results(self, run: MapRun, attempt: int) -> None:
         try:
-            with self._result_files(run) as files:
+            with result_files(self._stores, run) as files:
                 after = 0
                 while page := self.page(run, after):
                     for _, child in page:
@@ -744,15 +714,6 @@ class MapRuns:
         else:
             details = {"MapRunArn": self.arn(run), "ResultWriterDetails": {"Bucket": files.bucket, "Key": key}}
             await self._written(partial(self._results_written, run.id, attempt, Data(details).text))
-
-    def _result_files(self, run: MapRun) -> ResultFiles:
-        """Raises ObjectsFailed."""
-        assert run.spec.writer is not None
-        arguments = dict(run.spec.writer["arguments"])
-        bucket, prefix = arguments.pop("Bucket", None), arguments.pop("Prefix", None)
-        if not isinstance(bucket, str) or not isinstance(prefix, str | None):
-            raise ObjectsFailed("The ResultWriter's Bucket and Prefix must be strings.")
-        return ResultFiles(self._stores.of(bucket), bucket, prefix, run.run_id, arguments, run.spec.writer)
 
     async def _write_pending(self, run: MapRun, files: ResultFiles) -> None:
         first, beyond = run.id << ITEM_SHIFT, (run.id + 1) << ITEM_SHIFT
@@ -783,113 +744,3 @@ def _at(definition: Any, pointer: str) -> Any:
         step = step.replace("~1", "/").replace("~0", "~")  # noqa: PLW2901 - decoded
         definition = definition[int(step) if isinstance(definition, list) else step]
     return definition.get("ItemProcessor", definition.get("Iterator"))
-
-
-class _Results:
-    """The results of children as one JSON array, unless it becomes too large to be passed on."""
-
-    def __init__(self, limit_bytes: int) -> None:
-        self._limit = limit_bytes
-        self._size = 1
-        self._texts: list[str] = []
-        self.too_large = False
-
-    def add(self, text: str) -> None:
-        if self.too_large:
-            return
-        self._size += len(text) + 1  # in characters, of which a byte is the least; the step counts bytes
-        self._texts.append(text)
-        if self._size > self._limit:
-            self.too_large = True
-            self._texts.clear()
-
-    @property
-    def text(self) -> str | None:
-        return None if self.too_large else f"[{','.join(self._texts)}]"
-
-
-class _Reading:
-    """The Map state that items are read for: its frame does not change while it waits."""
-
-    def __init__(self, runner: Runner, execution: Execution, frame: Frame) -> None:
-        self.frame = frame
-        program = runner.program(execution.definition)
-        self._draft = Draft(program, execution, runner.step_env())
-        self._state = program.graphs[frame.graph].states[frame.state]
-
-    def selected(self, items: list[Item], first: int) -> Iterator[Any]:
-        """The items as ItemSelector makes them. Raises Failure."""
-        state, frame, draft = self._state, self.frame, self._draft
-        if not isinstance(state, MapState) or state.item_selector is None:
-            yield from (value for value, _ in items)
-            return
-        selected_from = frame.input.value
-        if state.input_path is not None:
-            selected_from = state.input_path(selected_from, draft.expressions(frame))
-        for at, (value, origin) in enumerate(items):
-            item = {"Index": first + at, "Value": value, "Source": origin}
-            yield state.item_selector(selected_from, draft.expressions(frame, Map={"Item": item}))
-
-
-class _Source:
-    """The streams that are open for one run. Items are taken in a thread; closing waits for one that is being taken."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._streams: list[BinaryIO] = []
-        self._closed = False
-
-    def opened(self, stream: BinaryIO) -> BinaryIO:
-        self._streams.append(stream)
-        return stream
-
-    def taking(self, items: Iterator[Item], number: int) -> list[Item]:
-        with self._lock:
-            return list(itertools.islice(items, number)) if not self._closed else []
-
-    def close(self) -> None:
-        """Close at once, or, where a thread still reads, when it has: the loop does not wait for it."""
-        if self._lock.acquire(blocking=False):
-            try:
-                self._close()
-            finally:
-                self._lock.release()
-        else:
-            threading.Thread(target=self._close_later, daemon=True).start()
-
-    def _close_later(self) -> None:
-        with self._lock:
-            self._close()
-
-    def _close(self) -> None:
-        self._closed = True
-        for stream in self._streams:
-            stream.close()
-
-
-def _items(
-    stores: ObjectStores,
-    reader: dict[str, Any],
-    bucket: str,
-    key: str | None,
-    arguments: dict[str, Any],
-    source: _Source,
-) -> Iterator[Item]:
-    """What an ItemReader reads; the first object is opened when the first item is asked for, by whoever asks."""
-    config, store = reader["config"], stores.of(bucket)
-    where = bucket if bucket.startswith(LOCAL) else f"S3://{bucket}"
-
-    def opener(of: str, name: str) -> BinaryIO:
-        return source.opened(stores.of(of).open(of, name, {}))
-
-    if reader["action"] == "s3:getObject":
-        assert key is not None
-        stream = source.opened(store.open(bucket, key, arguments))
-        yield from ((value, f"{where}/{key}") for value in items_of(stream, config, opener))
-        return
-    for found in store.listed(bucket, arguments):
-        if config.get("Transformation") == "LOAD_AND_FLATTEN":
-            with store.open(bucket, found["Key"], {}) as stream:
-                yield from ((value, f"{where}/{found['Key']}") for value in items_of(stream, config, opener))
-        else:
-            yield found, where
