@@ -17,7 +17,7 @@ from workflow_manager.engine.histories import Histories
 from workflow_manager.engine.machines import Machines, check_name
 from workflow_manager.engine.map_results import RedriveStatus
 from workflow_manager.engine.map_run import run_of
-from workflow_manager.engine.map_runs import MapRuns
+from workflow_manager.engine.map_run_rows import MapRunRows
 from workflow_manager.engine.mocks import Mocks
 from workflow_manager.engine.pages import page_of, page_token
 from workflow_manager.engine.runner import Runner
@@ -45,7 +45,7 @@ class Executions:
         machines: Machines,
         versions: Versions,
         express: Express,
-        map_runs: MapRuns,
+        map_runs: MapRunRows,
         mocks: Mocks | None = None,
     ) -> None:
         self._database = database

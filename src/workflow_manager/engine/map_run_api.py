@@ -17,10 +17,11 @@ class MapRunApi:
     def __init__(self, database: Database, map_runs: MapRuns, executions: Executions) -> None:
         self._database = database
         self._map_runs = map_runs
+        self._rows = map_runs.rows
         self._executions = executions
 
     def describe(self, request: t.DescribeMapRunInput) -> t.DescribeMapRunOutput:
-        run = self._map_runs.found(request.map_run_arn)
+        run = self._rows.found(request.map_run_arn)
         return t.DescribeMapRunOutput(
             map_run_arn=request.map_run_arn,
             execution_arn=run.execution_arn,
@@ -43,13 +44,13 @@ class MapRunApi:
             "SELECT id FROM map_run WHERE execution = ? AND id < ? ORDER BY id DESC LIMIT ?",
             (execution, before if before is not None else 1 << 62, limit + 1),
         )
-        runs = [run for (run_id,) in rows[:limit] if (run := self._map_runs.stored(run_id)) is not None]
+        runs = [run for (run_id,) in rows[:limit] if (run := self._rows.stored(run_id)) is not None]
         return t.ListMapRunsOutput(
             map_runs=[
                 t.MapRunListItem(
                     execution_arn=run.execution_arn,
-                    map_run_arn=self._map_runs.arn(run),
-                    state_machine_arn=self._map_runs.machine(run).arn,
+                    map_run_arn=self._rows.arn(run),
+                    state_machine_arn=self._rows.machine(run).arn,
                     start_date=run.start,
                     stop_date=run.stop,
                 )
@@ -59,20 +60,20 @@ class MapRunApi:
         )
 
     async def update(self, request: t.UpdateMapRunInput) -> t.UpdateMapRunOutput:
-        run_id = self._map_runs.found(request.map_run_arn).id
+        run_id = self._rows.found(request.map_run_arn).id
 
         def write(batch: Batch) -> t.UpdateMapRunOutput:
-            run = self._map_runs.get(run_id)
+            run = self._rows.get(run_id)
             if run is None or run.phase is not Phase.RUNNING:
                 raise ValidationException("The Map Run is not running; only one that runs can be updated")
-            self._map_runs.change(batch, run)
+            self._rows.change(batch, run)
             if request.max_concurrency is not None:
                 run.max_concurrency = request.max_concurrency
             if request.tolerated_failure_count is not None:
                 run.tolerated_count = request.tolerated_failure_count
             if request.tolerated_failure_percentage is not None:
                 run.tolerated_percentage = request.tolerated_failure_percentage
-            self._map_runs.save(batch, run)
+            self._rows.save(batch, run)
             batch.after_commit(partial(self._map_runs.wake, run_id))
             return t.UpdateMapRunOutput()
 

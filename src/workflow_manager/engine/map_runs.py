@@ -16,14 +16,12 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 
-from workflow_manager.asl.program import Failure, MapState
+from workflow_manager.asl.program import Failure
 from workflow_manager.database import Batch, Database, DatabaseUnavailable
-from workflow_manager.engine.data import Data, text_of
-from workflow_manager.engine.distributed import map_run_arn
+from workflow_manager.engine.data import Data
 from workflow_manager.engine.frames import Execution
 from workflow_manager.engine.item_batches import Batches, ChildInput, TooLarge
 from workflow_manager.engine.item_sources import Unreadable
-from workflow_manager.engine.machines import Machine, Settings
 from workflow_manager.engine.map_reading import Reading, Source, opened
 from workflow_manager.engine.map_result_files import ResultFiles, result_files
 from workflow_manager.engine.map_results import Child, Results, entry, texts
@@ -36,14 +34,14 @@ from workflow_manager.engine.map_run import (
     Spec,
     child_name,
 )
+from workflow_manager.engine.map_run_rows import MapRunRows
 from workflow_manager.engine.object_stores import ObjectsFailed, ObjectStores
 from workflow_manager.engine.outcomes import too_large
 from workflow_manager.engine.redriving import REDRIVABLE
 from workflow_manager.engine.runner import ChildOf, Runner
 from workflow_manager.engine.schema import ITEM_SHIFT
 from workflow_manager.engine.stimuli import MapRunEnded, MapRunRedrive, MapRunStart, Outcome
-from workflow_manager.stepfunctions.arns import Arns, parse
-from workflow_manager.stepfunctions.errors import ResourceNotFound
+from workflow_manager.stepfunctions.arns import Arns
 
 MOST_AT_ONCE = 10_000
 """Children that run at once where MaxConcurrency sets no lower bound (SFN developer guide, "Quotas")."""
@@ -52,38 +50,17 @@ TAKEN_UP_AT_ONCE = 50
 """How many runs are taken up in one batch after a restart."""
 SKIPPED_AT_ONCE = 10_000
 READ_PER_CHUNK = 200
-ROWS_PER_PAGE = 200
 COLLECTED_AT_ONCE = 100
-"""How many children's results may be collected in the writer; not more than ROWS_PER_PAGE."""
+"""How many children's results may be collected in the writer; not more than are in a page (map_run_rows.py)."""
 RETRY_SECONDS = 1.0
 
 ITEM_READER_FAILED = "States.ItemReaderFailed"
 RESULT_WRITER_FAILED = "States.ResultWriterFailed"
 LEFT = "The Map Run that started this execution has ended"
 
-_decode = msgspec.msgpack.Decoder(MapRun).decode
-_decode_spec = msgspec.msgpack.Decoder(Spec).decode
-_encode = msgspec.msgpack.Encoder().encode
-
 T = TypeVar("T")
 
-NO_SPEC = Spec()
-
 logger = structlog.get_logger(__name__)
-
-
-def _pack(run: MapRun) -> bytes:
-    """The row of a run: small, whatever its spec, which is written once beside it."""
-    spec, run.spec = run.spec, NO_SPEC
-    body = _encode(run)
-    run.spec = spec
-    return body
-
-
-def _unpack(body: bytes, spec: bytes) -> MapRun:
-    run = _decode(body)
-    run.spec = _decode_spec(spec)
-    return run
 
 
 class MapRuns:
@@ -91,12 +68,10 @@ class MapRuns:
 
     def __init__(self, database: Database, arns: Arns, runner: Runner, stores: ObjectStores) -> None:
         self._database = database
-        self._arns = arns
         self._runner = runner
         self._stores = stores
         self._query = database.query
-        self._query_one = database.query_one
-        self._runs: dict[int, MapRun] = {}
+        self.rows = MapRunRows(database, arns, runner)
         self._busy: int | None = None
         """The run whose children are being started or stopped: it is saved once, when that is done."""
         self._woken: set[int] = set()
@@ -135,55 +110,6 @@ class MapRuns:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    # ------------------------------------------------------------------------------------------ rows
-
-    def get(self, run_id: int) -> MapRun | None:
-        """A run as the open batch sees it. Within a batch, or where none is being committed: what it reads is kept."""
-        run = self._runs.get(run_id)
-        if run is None:
-            row = self._query_one("SELECT body, spec FROM map_run WHERE id = ?", (run_id,))
-            if row is None:
-                return None
-            run = _unpack(*row)
-            if run.phase is not Phase.ENDED:
-                self._runs[run_id] = run
-        return run
-
-    def change(self, batch: Batch, run: MapRun) -> None:
-        """To be called before a run is changed: what is kept in memory is forgotten if the batch is undone."""
-        batch.after_rollback(partial(self._runs.pop, run.id, None))
-
-    def save(self, batch: Batch, run: MapRun) -> None:
-        batch.execute("UPDATE map_run SET phase = ?, body = ? WHERE id = ?", (int(run.phase), _pack(run), run.id))
-        if run.phase is Phase.ENDED:
-            self._runs.pop(run.id, None)
-
-    def arn(self, run: MapRun) -> str:
-        return map_run_arn(self._arns.state_machine(run.machine_name), run.label, run.run_id)
-
-    def stored(self, run_id: int) -> MapRun | None:
-        """A run as it is on disk: what may be told."""
-        rows = self._database.read("SELECT body, spec FROM map_run WHERE id = ?", (run_id,))
-        return _unpack(*rows[0]) if rows else None
-
-    def found(self, arn: str) -> MapRun:
-        """A run, as it is on disk, by its ARN. Raises InvalidArn, ResourceNotFound."""
-        parsed = parse(arn, "mapRun")
-        rows = self._database.read("SELECT body, spec FROM map_run WHERE run_id = ?", (parsed.run_id,))
-        run = _unpack(*rows[0]) if rows else None
-        if run is None or arn != self.arn(run):
-            raise ResourceNotFound(f"Resource not found: '{arn}'")
-        return run
-
-    def processor(self, run: MapRun, definition: str) -> str:
-        """The part of a definition that the run's children execute."""
-        program = self._runner.program(run.definition)
-        for graph in program.graphs:
-            for state in graph.states.values():
-                if isinstance(state, MapState) and state.processor == run.graph:
-                    return text_of(_at(msgspec.json.decode(definition), state.pointer))
-        return definition
-
     # ------------------------------------------------------------------------------------------ what the step asks for
 
     def begin(self, batch: Batch, execution: Execution, asked: MapRunStart) -> None:
@@ -213,27 +139,14 @@ class MapRuns:
             spec=Spec(asked.reader, asked.batcher, asked.writer),
         )
         batch.after_rollback(partial(self._runner.live.forget_map_run, run.id))
-        batch.execute(
-            "INSERT INTO map_run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                run.id,
-                run.execution,
-                machine,
-                run.label,
-                run.run_id,
-                run.express,
-                int(run.phase),
-                _pack(run),
-                _encode(run.spec),
-            ),
-        )
+        self.rows.add(batch, run)
         batch.after_commit(partial(self._go_on, run.id))
 
     def redriven(self, batch: Batch, asked: MapRunRedrive) -> None:
         """The run goes on: children that did not succeed are run again, items that are left are read and started."""
-        run = self._by_run_id(asked.run_id)
+        run = self.rows.by_run_id(asked.run_id)
         assert run is not None
-        self.change(batch, run)
+        self.rows.change(batch, run)
         run.event, run.redrives, run.redrive_date = asked.event, asked.count, self._runner.now()
         run.status, run.stop, run.error, run.cause = "RUNNING", None, None, None
         if run.phase is Phase.STOPPING and run.executions.running:
@@ -241,35 +154,31 @@ class MapRuns:
         else:
             self._settle(run)
             run.begin_again()
-        self.save(batch, run)
+        self.rows.save(batch, run)
         batch.after_commit(partial(self._go_on, run.id))
-
-    def _by_run_id(self, run_id: str) -> MapRun | None:
-        row = self._query_one("SELECT id FROM map_run WHERE run_id = ?", (run_id,))
-        return self.get(row[0]) if row is not None else None
 
     def left(self, batch: Batch, run_id: str) -> None:
         """Nobody waits for the run any more."""
-        run = self._by_run_id(run_id)
+        run = self.rows.by_run_id(run_id)
         if run is None or run.phase is Phase.ENDED:
             return
-        self.change(batch, run)
+        self.rows.change(batch, run)
         run.fail(None, None)
         run.status, run.stop, run.again = "ABORTED", self._runner.now(), False
-        self.save(batch, run)
+        self.rows.save(batch, run)
         batch.after_commit(partial(self.wake, run.id))
 
     def child_ended(self, batch: Batch, execution: Execution, outcome: Outcome) -> None:
         assert execution.map_run is not None
         assert execution.parent is not None
-        run = self.get(execution.map_run)
+        run = self.rows.get(execution.map_run)
         assert run is not None
-        self.change(batch, run)
+        self.rows.change(batch, run)
         run.moved("running", ENDINGS[outcome.status], execution.parent[2])
         if run.intolerable():
             run.fail(TOLERANCE_EXCEEDED, TOLERANCE_CAUSE)
         if self._busy != run.id:
-            self.save(batch, run)
+            self.rows.save(batch, run)
             batch.after_commit(partial(self.wake, run.id))
 
     # ------------------------------------------------------------------------------------------ waking
@@ -296,13 +205,13 @@ class MapRuns:
 
     def _advance(self, run_id: int, batch: Batch) -> None:
         self._woken.discard(run_id)
-        run = self.get(run_id)
+        run = self.rows.get(run_id)
         if run is None:
             return
         before = self._busy
         self._busy = run_id
         try:
-            self.change(batch, run)
+            self.rows.change(batch, run)
             match run.phase:
                 case Phase.RUNNING:
                     self._start_children(batch, run)
@@ -331,7 +240,7 @@ class MapRuns:
             if room > 0 and run.executions.pending and run.phase is Phase.RUNNING
             else []
         )
-        machine = self.machine(run)
+        machine = self.rows.machine(run)
         child_of = ChildOf(run.id, run.graph, run.express)
         started = 0
         for key, items, text in rows:
@@ -357,7 +266,7 @@ class MapRuns:
         elif run.all_read and not run.waiting and not run.executions.running:
             self._conclude(batch, run)
             return
-        self.save(batch, run)
+        self.rows.save(batch, run)
 
     def _redrive_children(self, batch: Batch, run: MapRun, room: int) -> int:
         """Have children run again that did not succeed; how many were looked at.
@@ -404,27 +313,6 @@ class MapRuns:
             run.executions.move("pending_redrive", ENDINGS[status], children)
             run.items.move("pending_redrive", ENDINGS[status], items)
 
-    def machine(self, run: MapRun) -> Machine:
-        """What the run's children execute, as a state machine."""
-        name = f"{run.machine_name}/{run.label}"
-        kind = "EXPRESS" if run.express else "STANDARD"
-        arn = self._arns.state_machine(name)
-        return Machine(
-            id=-run.id,
-            name=name,
-            arn=arn,
-            status="ACTIVE",
-            definition=run.definition,
-            role_arn=run.role_arn,
-            type=kind,
-            created=run.start,
-            updated=run.start,
-            revision=None,
-            settings=Settings(),
-            tracked=False,
-            arns=self._arns,
-        )
-
     def _stop_children(self, batch: Batch, run: MapRun) -> None:
         rows = self._query(
             "SELECT id FROM execution WHERE machine = ? AND status = 'RUNNING' LIMIT ?",
@@ -434,7 +322,7 @@ class MapRuns:
             self._runner.stop(batch, child, None, LEFT)
         if run.executions.running:
             self._again(batch, run)
-            self.save(batch, run)
+            self.rows.save(batch, run)
         else:
             self._conclude(batch, run)
 
@@ -445,19 +333,19 @@ class MapRuns:
         self._settle(run)
         if run.again:
             run.begin_again()
-            self.save(batch, run)
+            self.rows.save(batch, run)
             batch.after_commit(partial(self._go_on, run.id))
             return
         wanted = run.status != "ABORTED" and run.error is None
         if run.writes or (wanted and run.executions.total > COLLECTED_AT_ONCE):
             run.phase = Phase.WRITING
-            self.save(batch, run)
+            self.rows.save(batch, run)
             batch.after_commit(partial(self._go_on, run.id))
             return
         output = None
         if wanted:
             results = Results(self._runner.limits.payload_bytes)
-            self._collect_page(run, results, self.page(run, 0))
+            self._collect_page(run, results, self.rows.page(run, 0))
             output = results.text
         self._end_with(batch, run, output)
 
@@ -475,7 +363,7 @@ class MapRuns:
             run.status = "SUCCEEDED" if run.error is None else "FAILED"
             run.stop = self._runner.now()
         run.phase = Phase.ENDED
-        self.save(batch, run)
+        self.rows.save(batch, run)
         if told:
             stimulus = MapRunEnded(
                 run.frame,
@@ -492,57 +380,31 @@ class MapRuns:
         writer = run.spec.writer
         transformation = writer["transformation"] if writer is not None else "COMPACT"
         for _, child in page:
-            for text in texts(child, self.described(run, child), transformation):
+            for text in texts(child, self.rows.described(run, child), transformation):
                 results.add(text)
 
     async def _collect(self, run: MapRun, attempt: int) -> None:
         """Collect the results of more children than the writer should stand still for."""
         results = Results(self._runner.limits.payload_bytes)
         after = 0
-        while not results.too_large and (page := self.page(run, after)):
+        while not results.too_large and (page := self.rows.page(run, after)):
             self._collect_page(run, results, page)
             after = page[-1][0]
             await asyncio.sleep(0)
 
         def write(batch: Batch) -> None:
-            at = self.get(run.id)
+            at = self.rows.get(run.id)
             if at is not None and at.phase is Phase.WRITING and at.redrives == attempt:
-                self.change(batch, at)
+                self.rows.change(batch, at)
                 self._end_with(batch, at, results.text)
 
         await self._written(write)
-
-    def page(self, run: MapRun, after: int) -> list[tuple[int, Child]]:
-        """Up to ROWS_PER_PAGE children that have ended, with their row ids, which grow with the index of the item."""
-        statuses = [status for status, count in ENDINGS.items() if getattr(run.executions, count)]
-        rows: list[tuple[Any, ...]] = []
-        for status in statuses:
-            rows += self._query(
-                "SELECT id, name, status, input, output, error, cause, start, stop, coalesce(count, 0) "
-                "FROM execution LEFT JOIN redrive ON execution = id "
-                "WHERE machine = ? AND status = ? AND id > ? ORDER BY id LIMIT ?",
-                (-run.id, status, after, ROWS_PER_PAGE),
-            )
-        rows.sort()
-        text = self._runner.payloads.text
-        return [
-            (row_id, Child(name, status, text(given), text(made) if made is not None else None, *rest))
-            for row_id, name, status, given, made, *rest in rows[:ROWS_PER_PAGE]
-        ]
-
-    def described(self, run: MapRun, child: Child) -> dict[str, Any]:
-        machine = self.machine(run)
-        return entry(child, self.child_arn(run, str(child.name)), machine.arn, express=run.express)
-
-    def child_arn(self, run: MapRun, name: str) -> str:
-        of = f"{run.machine_name}/{run.label}"
-        return self._arns.express(of, name, name) if run.express else self._arns.execution(of, name)
 
     # ------------------------------------------------------------------------------------------ outside the writer
 
     def _go_on(self, run_id: int) -> None:
         """Begin, or after a restart take up, what a run has to do in its phase."""
-        run = self.get(run_id)
+        run = self.rows.get(run_id)
         if run is None or self._closing:
             return
         if run.phase is Phase.WRITING:
@@ -585,10 +447,10 @@ class MapRuns:
         """What was done for the run failed; ``attempt``: how often it had been redriven when that was begun."""
 
         def write(batch: Batch) -> None:
-            run = self.get(run_id)
+            run = self.rows.get(run_id)
             if run is None or run.redrives != attempt:
                 return
-            self.change(batch, run)
+            self.rows.change(batch, run)
             if run.phase is Phase.WRITING and run.error is None:
                 run.error, run.cause = error, cause
             elif run.phase is Phase.RUNNING:
@@ -596,7 +458,7 @@ class MapRuns:
             if run.phase is Phase.WRITING:
                 self._end(batch, run, None)
             else:
-                self.save(batch, run)
+                self.rows.save(batch, run)
                 self._again(batch, run)
 
         await self._written(write)
@@ -654,7 +516,7 @@ class MapRuns:
     def _reading(self, run_id: int, read: int, batch: Batch) -> Reading | None:
         """Where items are selected, as it stands; None when the run wants no more, or another reader has brought some."""
         del batch
-        run = self.get(run_id)
+        run = self.rows.get(run_id)
         if run is None or run.phase is not Phase.RUNNING or run.read != read:
             return None
         execution = self._runner.live.get(run.execution)
@@ -673,10 +535,10 @@ class MapRuns:
         batch: Batch,
     ) -> Reading | None:
         """Write a chunk of inputs; None when the run wants no more."""
-        run, at = self.get(run_id), self._reading(run_id, read, batch)
+        run, at = self.rows.get(run_id), self._reading(run_id, read, batch)
         if run is None or at is None or not (inputs or ended):
             return at
-        self.change(batch, run)
+        self.rows.change(batch, run)
         first = (run.id << ITEM_SHIFT) + run.children
         batch.executemany(
             "INSERT INTO map_item VALUES (?, ?, ?)",
@@ -687,7 +549,7 @@ class MapRuns:
         run.items.pending += sum(each.items for each in inputs)
         run.read += taken
         run.all_read = ended
-        self.save(batch, run)
+        self.rows.save(batch, run)
         self._again(batch, run)
         return at
 
@@ -697,13 +559,15 @@ class MapRuns:
         try:
             with result_files(self._stores, run) as files:
                 after = 0
-                while page := self.page(run, after):
+                while page := self.rows.page(run, after):
                     for _, child in page:
-                        await files.add(child.status, texts(child, self.described(run, child), files.transformation))
+                        await files.add(
+                            child.status, texts(child, self.rows.described(run, child), files.transformation)
+                        )
                     after = page[-1][0]
                     await asyncio.sleep(0)
                 await self._write_pending(run, files)
-                key = await files.finish(self.arn(run))
+                key = await files.finish(self.rows.arn(run))
         except ObjectsFailed as error:
             await self._failed(run.id, attempt, RESULT_WRITER_FAILED, str(error))
         except asyncio.CancelledError:
@@ -712,16 +576,13 @@ class MapRuns:
             logger.exception("the results of a Map Run could not be written", map_run=run.id)
             await self._failed(run.id, attempt, RESULT_WRITER_FAILED, "The results could not be written.")
         else:
-            details = {"MapRunArn": self.arn(run), "ResultWriterDetails": {"Bucket": files.bucket, "Key": key}}
+            details = {"MapRunArn": self.rows.arn(run), "ResultWriterDetails": {"Bucket": files.bucket, "Key": key}}
             await self._written(partial(self._results_written, run.id, attempt, Data(details).text))
 
     async def _write_pending(self, run: MapRun, files: ResultFiles) -> None:
-        first, beyond = run.id << ITEM_SHIFT, (run.id + 1) << ITEM_SHIFT
-        machine = self.machine(run).arn
-        while rows := self._query(
-            "SELECT key, input FROM map_item WHERE key >= ? AND key < ? ORDER BY key LIMIT ?",
-            (first, beyond, ROWS_PER_PAGE),
-        ):
+        first = run.id << ITEM_SHIFT
+        machine = self.rows.machine(run).arn
+        while rows := self.rows.pending(run, first):
             for _, text in rows:
                 child = Child(None, "PENDING", text)
                 await files.add("PENDING", texts(child, entry(child, "", machine), "NONE"))
@@ -729,18 +590,10 @@ class MapRuns:
             await asyncio.sleep(0)
 
     def _results_written(self, run_id: int, attempt: int, output: str, batch: Batch) -> None:
-        run = self.get(run_id)
+        run = self.rows.get(run_id)
         if run is None or run.phase is not Phase.WRITING or run.redrives != attempt:
             return
-        self.change(batch, run)
+        self.rows.change(batch, run)
         for counts in (run.executions, run.items):
             counts.results_written = counts.succeeded + counts.unsuccessful
         self._end(batch, run, output if run.error is None else None)
-
-
-def _at(definition: Any, pointer: str) -> Any:
-    """The processor of the Map at a pointer into a definition."""
-    for step in pointer.split("/")[1:]:
-        step = step.replace("~1", "/").replace("~0", "~")  # noqa: PLW2901 - decoded
-        definition = definition[int(step) if isinstance(definition, list) else step]
-    return definition.get("ItemProcessor", definition.get("Iterator"))

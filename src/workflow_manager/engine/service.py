@@ -110,7 +110,7 @@ class EmbeddedStepFunctions:
         self._express = Express(self._runner)
         self._map_runs = MapRuns(database, arns, self._runner, objects or ObjectStores())
         self._executions = Executions(
-            database, arns, self._runner, self._machines, self._versions, self._express, self._map_runs, mocks
+            database, arns, self._runner, self._machines, self._versions, self._express, self._map_runs.rows, mocks
         )
         self._map_run_api = MapRunApi(database, self._map_runs, self._executions)
         self._activities = Activities(database, arns, self._runner, long_poll_seconds)

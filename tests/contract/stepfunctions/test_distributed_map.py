@@ -14,7 +14,7 @@ import pytest
 from embedded_world import ARN, PASS, World, running, task
 
 from workflow_manager.clock import VirtualClock
-from workflow_manager.engine import map_runs
+from workflow_manager.engine import map_run_rows, map_runs
 from workflow_manager.engine.draft import Limits
 from workflow_manager.engine.integrations import IntegrationCall, IntegrationFailed
 from workflow_manager.engine.object_stores import ObjectStores
@@ -983,7 +983,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything is done in small pieces, so that it can be cut off between any two."""
     monkeypatch.setattr(map_runs, "READ_PER_CHUNK", 7)
     monkeypatch.setattr(map_runs, "STARTED_PER_OPERATION", 5)
-    monkeypatch.setattr(map_runs, "ROWS_PER_PAGE", 9)
+    monkeypatch.setattr(map_run_rows, "ROWS_PER_PAGE", 9)
     monkeypatch.setattr(map_runs, "COLLECTED_AT_ONCE", 8)
     monkeypatch.setattr(map_runs, "RETRY_SECONDS", 0.001)
 
@@ -1083,7 +1083,7 @@ async def test_map_runs_are_taken_up_again_bit_by_bit(tmp_path: Path, monkeypatc
         arns = [await world.start(machine, f"e{number}", json.dumps([number, 7])) for number in range(5)]
 
     async with running(file, clock) as world:
-        assert not world.engine._map_runs._runs
+        assert not world.engine._map_runs.rows._runs
         assert [(await finished(world, arn)).output for arn in arns] == [f"[{number},7]" for number in range(5)]
 
 
