@@ -23,7 +23,7 @@ import msgspec
 
 from workflow_manager.database import Batch, Database, DatabaseUnavailable
 from workflow_manager.engine.frames import Execution, Phase
-from workflow_manager.engine.machines import check_encryption, check_name, tag_rows
+from workflow_manager.engine.machine_settings import check_encryption, check_name, tag_rows
 from workflow_manager.engine.pages import page_of, page_token
 from workflow_manager.engine.runner import Runner
 from workflow_manager.engine.stimuli import (

@@ -30,7 +30,8 @@ from workflow_manager.engine.integrations import (
     Jobs,
     answered,
 )
-from workflow_manager.engine.machines import Machine, check_name
+from workflow_manager.engine.machine import Machine
+from workflow_manager.engine.machine_settings import check_name
 from workflow_manager.engine.mocks import Asked, Mocks, Response, Return, StandIn, Throw
 from workflow_manager.engine.runner import Runner
 from workflow_manager.engine.stimuli import (

@@ -14,7 +14,8 @@ from workflow_manager.database import Batch, Database
 from workflow_manager.engine.data import Data
 from workflow_manager.engine.express import NOT_SUPPORTED, Express
 from workflow_manager.engine.histories import Histories
-from workflow_manager.engine.machines import Machines, check_name
+from workflow_manager.engine.machine_settings import check_name
+from workflow_manager.engine.machines import Machines
 from workflow_manager.engine.map_results import RedriveStatus
 from workflow_manager.engine.map_run import run_of
 from workflow_manager.engine.map_run_rows import MapRunRows

@@ -34,7 +34,7 @@ from workflow_manager.stepfunctions.errors import (
 )
 
 if TYPE_CHECKING:
-    from workflow_manager.engine.machines import Machine
+    from workflow_manager.engine.machine import Machine
     from workflow_manager.engine.runner import Runner
 
 MAX_SECONDS = 300.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import uuid
 from collections import Counter
 from collections.abc import Callable, Collection
@@ -16,18 +15,25 @@ from workflow_manager.asl import Program, compile, diagnose  # noqa: A004 - the 
 from workflow_manager.asl.diagnostics import Diagnostic
 from workflow_manager.asl.support import unsupported
 from workflow_manager.database import Batch, Database
-from workflow_manager.engine.logs import group_of
+from workflow_manager.engine.machine import Machine, Settings
+from workflow_manager.engine.machine_settings import (
+    MAX_TAGS,
+    check_encryption,
+    check_logging,
+    check_name,
+    check_role,
+    check_tracing,
+    default_encryption,
+    full_logging,
+    plain,
+    tag_rows,
+)
 from workflow_manager.engine.pages import page_of, page_token
 from workflow_manager.engine.runner import Runner
 from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.arns import Arns, parse
 from workflow_manager.stepfunctions.errors import (
-    InvalidArn,
     InvalidDefinition,
-    InvalidEncryptionConfiguration,
-    InvalidLoggingConfiguration,
-    InvalidName,
-    InvalidTracingConfiguration,
     MissingRequiredParameter,
     ResourceNotFound,
     StateMachineAlreadyExists,
@@ -36,43 +42,8 @@ from workflow_manager.stepfunctions.errors import (
     ValidationException,
 )
 
-FORBIDDEN_IN_NAMES = re.compile(r"[\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]")
-"""API reference, CreateStateMachine: what a name must not contain."""
-LOG_GROUP = re.compile(r"arn:[a-z-]+:logs:[a-z0-9-]*:[0-9]*:log-group:[\w./#-]{1,512}(:\*)?")
-MAX_TAGS = 50
 LABEL_FAULTS = ("Label cannot ", "Label contains ")
 """How the messages begin that say what is wrong with a Map's Label (asl/compiler.py)."""
-
-
-class Settings(msgspec.Struct, omit_defaults=True):
-    """What a state machine was made with besides its definition."""
-
-    logging: t.LoggingConfiguration | None = None
-    tracing: t.TracingConfiguration | None = None
-    encryption: t.EncryptionConfiguration | None = None
-
-
-class Machine(msgspec.Struct, frozen=True):
-    """A state machine as it stands. ``tracked``: status changes of its executions are told to subscribers."""
-
-    id: int
-    name: str
-    arn: str
-    status: str
-    definition: int
-    role_arn: str
-    type: str
-    created: float
-    updated: float
-    revision: str | None
-    settings: Settings
-    tracked: bool
-    arns: Arns
-
-    def execution_arn(self, name: str) -> str:
-        if self.id < 0 and self.type == "EXPRESS":  # a child of a Map Run
-            return self.arns.express(self.name, name, name)
-        return self.arns.execution(self.name, name)
 
 
 class Machines:
@@ -221,7 +192,7 @@ class Machines:
         def write(batch: Batch) -> t.CreateStateMachineOutput:
             there = self.by_name(request.name)
             if there is not None:
-                alike = (there.type, _plain(there.settings)) == (kind, _plain(settings))
+                alike = (there.type, plain(there.settings)) == (kind, plain(settings))
                 if alike and self._same(there, request.definition):
                     return t.CreateStateMachineOutput(
                         state_machine_arn=there.arn,
@@ -376,8 +347,8 @@ class Machines:
         program = self._runner.program(definition)
         references = program.variable_references
         return {
-            "encryption_configuration": machine.settings.encryption or _default_encryption(program),
-            "logging_configuration": _logging(machine.settings.logging),
+            "encryption_configuration": machine.settings.encryption or default_encryption(program),
+            "logging_configuration": full_logging(machine.settings.logging),
             "tracing_configuration": machine.settings.tracing or t.TracingConfiguration(enabled=False),
             "variable_references": {state: list(names) for state, names in references.items()} or None,
         }
@@ -462,97 +433,3 @@ def _unqualified(arn: str) -> str:
     if parsed.qualifier is not None or parsed.label is not None:
         raise ValidationException(f"The ARN of a state machine is needed, without a version, alias or label: '{arn}'")
     return parsed.name
-
-
-def check_name(name: str) -> None:
-    """Raises InvalidName."""
-    if FORBIDDEN_IN_NAMES.search(name):
-        raise InvalidName(f"Invalid Name: '{name}'")
-
-
-def check_logging(logging: t.LoggingConfiguration | None) -> None:
-    """Raises InvalidLoggingConfiguration."""
-    if logging is None:
-        return
-    destinations, group = logging.destinations or [], group_of(logging)
-    if len(destinations) > 1 or (logging.level not in (None, "OFF") and group is None):
-        raise InvalidLoggingConfiguration("Invalid Logging Configuration: Must specify exactly one Log Destination.")
-    if group is not None and LOG_GROUP.fullmatch(group) is None:
-        raise InvalidLoggingConfiguration(
-            "Invalid Logging Configuration: The log group's ARN must be like "
-            f"'arn:aws:logs:us-east-1:000000000000:log-group:name:*', not '{group}'."
-        )
-
-
-def check_tracing(tracing: t.TracingConfiguration | None) -> None:
-    """Raises InvalidTracingConfiguration (API reference, CreateStateMachine, "Errors")."""
-    if tracing is not None and tracing.enabled is None:
-        raise InvalidTracingConfiguration("Invalid Tracing Configuration: enabled must be true or false")
-
-
-def check_encryption(encryption: t.EncryptionConfiguration | None) -> None:
-    """Raises InvalidEncryptionConfiguration (API reference, EncryptionConfiguration)."""
-    if encryption is None:
-        return
-    own = encryption.type == "CUSTOMER_MANAGED_KMS_KEY"
-    if own and encryption.kms_key_id is None:
-        raise InvalidEncryptionConfiguration(
-            "Invalid Encryption Configuration: kmsKeyId must be specified when type is CUSTOMER_MANAGED_KMS_KEY"
-        )
-    if not own and (encryption.kms_key_id, encryption.kms_data_key_reuse_period_seconds) != (None, None):
-        raise InvalidEncryptionConfiguration(
-            "Invalid Encryption Configuration: kmsKeyId and kmsDataKeyReusePeriodSeconds can only be specified "
-            "when type is CUSTOMER_MANAGED_KMS_KEY"
-        )
-
-
-def _plain(settings: Settings) -> Settings:
-    """Settings that say what is so anyway are as good as none: CreateStateMachine is idempotent for them."""
-    logging, tracing, encryption = settings.logging, settings.tracing, settings.encryption
-    return Settings(
-        None if logging is None or _logging(logging) == _logging(None) else _logging(logging),
-        None if tracing is None or not tracing.enabled else tracing,
-        None if encryption is None or encryption.type == "AWS_OWNED_KEY" else encryption,
-    )
-
-
-def _default_encryption(program: Program) -> t.EncryptionConfiguration | None:
-    """What is told of the encryption where none was asked for.
-
-    AWS has told it since the year in which variables and JSONata came; what was recorded before has none. Both are right by
-    the API's model, where the member is optional, so that definitions which use neither are described as they always were.
-    """
-    recent = program.variable_references or any(
-        state.jsonata or state.assign is not None for graph in program.graphs for state in graph.states.values()
-    )
-    return t.EncryptionConfiguration(type="AWS_OWNED_KEY") if recent else None
-
-
-def _logging(given: t.LoggingConfiguration | None) -> t.LoggingConfiguration:
-    given = given or t.LoggingConfiguration()
-    return t.LoggingConfiguration(
-        level=given.level or "OFF",
-        include_execution_data=bool(given.include_execution_data),
-        destinations=given.destinations,
-    )
-
-
-def check_role(arn: str) -> None:
-    """Raises InvalidArn."""
-    if not arn.startswith("arn:"):
-        raise InvalidArn(f"Invalid Role Arn: '{arn}'")
-
-
-def tag_rows(tags: list[t.Tag] | None) -> list[tuple[str, str]]:
-    """(key, value) rows. Raises ValidationException, TooManyTags."""
-    rows = []
-    for number, tag in enumerate(tags or [], 1):
-        if tag.key is None:
-            raise ValidationException(
-                f"1 validation error detected: Value null at 'tags.{number}.member.key' failed to satisfy constraint: "
-                "Member must not be null"
-            )
-        rows.append((tag.key, tag.value or ""))
-    if len(rows) > MAX_TAGS:
-        raise TooManyTags(f"A resource has at most {MAX_TAGS} tags")
-    return rows

@@ -15,7 +15,7 @@ from workflow_manager.asl.program import MapState
 from workflow_manager.database import Batch, Database
 from workflow_manager.engine.data import text_of
 from workflow_manager.engine.distributed import map_run_arn
-from workflow_manager.engine.machines import Machine, Settings
+from workflow_manager.engine.machine import Machine, Settings
 from workflow_manager.engine.map_results import Child, entry
 from workflow_manager.engine.map_run import ENDINGS, MapRun, Phase, Spec
 from workflow_manager.engine.runner import Runner

@@ -15,7 +15,8 @@ import msgspec
 from workflow_manager.database import Database
 from workflow_manager.engine.data import text_of
 from workflow_manager.engine.executions import STATUSES, Executions
-from workflow_manager.engine.machines import Machine, Machines
+from workflow_manager.engine.machine import Machine
+from workflow_manager.engine.machines import Machines
 from workflow_manager.engine.pages import page_of, page_token
 from workflow_manager.engine.versions import Versions
 from workflow_manager.stepfunctions import types as t

@@ -47,7 +47,7 @@ from workflow_manager.stepfunctions.history import HistoryEvent
 
 if TYPE_CHECKING:
     from workflow_manager.clock import Clock
-    from workflow_manager.engine.machines import Machine
+    from workflow_manager.engine.machine import Machine
 
 PROGRAMS = 500
 """How many compiled definitions are kept."""

@@ -11,7 +11,9 @@ from typing import Any
 import msgspec
 
 from workflow_manager.database import Batch, Database
-from workflow_manager.engine.machines import Machine, Machines, Settings, check_name
+from workflow_manager.engine.machine import Machine, Settings
+from workflow_manager.engine.machine_settings import check_name
+from workflow_manager.engine.machines import Machines
 from workflow_manager.engine.pages import page_of, page_token
 from workflow_manager.engine.runner import Runner
 from workflow_manager.stepfunctions import types as t

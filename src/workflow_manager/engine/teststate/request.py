@@ -13,7 +13,8 @@ from workflow_manager.asl.jsontext import from_text
 from workflow_manager.asl.program import Json, MapState, ParallelState, Program, State, TaskState
 from workflow_manager.engine.data import Data
 from workflow_manager.engine.executions import parse_input
-from workflow_manager.engine.machines import check_role, invalid_definition
+from workflow_manager.engine.machine_settings import check_role
+from workflow_manager.engine.machines import invalid_definition
 from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.errors import InvalidDefinition, ValidationException
 
