@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from email.utils import formatdate
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -31,8 +29,8 @@ from workflow_manager.engine.integrations import (
     answered,
 )
 from workflow_manager.engine.machine import Machine
-from workflow_manager.engine.machine_settings import check_name
 from workflow_manager.engine.mocks import Asked, Mocks, Response, Return, StandIn, Throw
+from workflow_manager.engine.nested import described_end, nested_answer, nested_arguments, nested_failure
 from workflow_manager.engine.runner import Runner
 from workflow_manager.engine.stimuli import (
     Outcome,
@@ -47,10 +45,8 @@ from workflow_manager.engine.versions import Versions
 from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.arns import Arns, parse
 from workflow_manager.stepfunctions.errors import (
-    InvalidArn,
     StateMachineTypeNotSupported,
     StepFunctionsError,
-    ValidationException,
 )
 
 NATIVE = frozenset({"activity", "states:startExecution"})
@@ -170,7 +166,7 @@ class Calls:
     ) -> Stimulus:
         """What its end is to the Task that waits for it."""
         try:
-            described = _described(execution, outcome, stop, parsed=state.resource.pattern == "sync:2")
+            described = described_end(execution, outcome, stop, parsed=state.resource.pattern == "sync:2")
             if state.credentials is not None or execution.redrive_count:
                 # recorded from AWS: where it asks another account's DescribeExecution there is more than in the event of its own
                 described |= self._redrivable(execution, outcome, stop)
@@ -200,11 +196,11 @@ class Calls:
         waits = pattern in ("sync", "sync:2")
         try:
             arguments = msgspec.json.decode(call.arguments)
-            machine_arn, name, data = _nested_arguments(arguments)
+            machine_arn, name, data = nested_arguments(arguments)
             machine, version, alias = self._versions.resolve(machine_arn)
             parent = (execution.id, frame, event) if waits else None
             arn = machine.execution_arn(name)
-            stimulus = _nested_answer(call, arn, self._runner.now(), child=arn if waits else None)
+            stimulus = nested_answer(call, arn, self._runner.now(), child=arn if waits else None)
             if machine.type == "EXPRESS":
                 if waits:
                     raise StateMachineTypeNotSupported(NOT_SUPPORTED)
@@ -221,7 +217,7 @@ class Calls:
                 qualifier=(version, alias),
             )
         except StepFunctionsError as error:
-            self._runner.take(batch, execution.id, _nested_failure(call, error))
+            self._runner.take(batch, execution.id, nested_failure(call, error))
 
     def _start_nested_express(
         self, batch: Batch, execution_id: int, call: TaskCall, machine: Machine, name: str, data: Data
@@ -229,16 +225,16 @@ class Calls:
         """Start an Express execution once it is on disk that it was; it and its start can be lost with the process."""
         run = self._express.prepare(machine, name, data)
         batch.after_commit(lambda: self._express.begin(run))
-        self._runner.take(batch, execution_id, _nested_answer(call, run.execution.arn, run.execution.start_date))
+        self._runner.take(batch, execution_id, nested_answer(call, run.execution.arn, run.execution.start_date))
 
     async def _start_for_express(self, call: TaskCall) -> Stimulus:
         """StartExecution in an Express execution, which can only ask for it, and not wait for its end."""
         try:
-            arn, name, data = _nested_arguments(msgspec.json.decode(call.arguments))
+            arn, name, data = nested_arguments(msgspec.json.decode(call.arguments))
             made = await self.start(t.StartExecutionInput(state_machine_arn=arn, name=name, input=data.text))
         except StepFunctionsError as error:
-            return _nested_failure(call, error)
-        return _nested_answer(call, made.execution_arn, made.start_date)
+            return nested_failure(call, error)
+        return nested_answer(call, made.execution_arn, made.start_date)
 
     def _execution_id(self, arn: str) -> int | None:
         parsed = parse(arn, "execution")
@@ -505,91 +501,3 @@ async def _give_up(integration: Jobs, request: IntegrationCall, submitted: str) 
         await integration.cancel(request, submitted)
     except Exception as error:  # noqa: BLE001 - the execution has gone on; only a person can do more
         logger.warning("a job could not be stopped", resource=request.resource, reason=str(error))
-
-
-def _nested_arguments(arguments: Any) -> tuple[str, str, Data]:
-    """(state machine ARN, execution name, input). Raises StepFunctionsError."""
-    if not isinstance(arguments, dict):
-        raise ValidationException("The Parameters of startExecution must be an object")
-    arn = arguments.get("StateMachineArn")
-    if not isinstance(arn, str):
-        raise InvalidArn("Invalid Arn: 'StateMachineArn must be a string'")
-    name = arguments.get("Name")
-    if name is None:
-        name = str(uuid.uuid4())
-    elif not isinstance(name, str) or not 1 <= len(name) <= 80:
-        raise ValidationException("Name must be a string of 1 to 80 characters")
-    check_name(name)
-    value = arguments.get("Input", {})
-    if isinstance(value, str):
-        with_text = _json_or_none(value)
-        return arn, name, with_text if with_text is not None else Data(value)
-    return arn, name, Data({} if value is None else value)
-
-
-def _json_or_none(text: str) -> Data | None:
-    try:
-        return Data(msgspec.json.decode(text), text)
-    except msgspec.DecodeError:
-        return None
-
-
-def _nested_answer(call: TaskCall, arn: str, start: float, child: str | None = None) -> Stimulus:
-    """The execution was started; ``child``: its ARN, if its end is waited for."""
-    started = text_of(_started(arn, start, str(uuid.uuid4())))
-    if call.resource.pattern == "request_response":
-        return TaskSucceeded(call.frame, call.scheduled_event, started)
-    return TaskSubmitted(call.frame, call.scheduled_event, started, child)
-
-
-def _nested_failure(call: TaskCall, error: StepFunctionsError) -> TaskFailed:
-    cause = (
-        f"{error.message} (Service: AWSStepFunctions; Status Code: 400; Error Code: {error.code}; "
-        f"Request ID: {uuid.uuid4()}; Proxy: null)"
-    )
-    submitting = call.resource.pattern != "request_response"
-    return TaskFailed(call.frame, call.scheduled_event, f"StepFunctions.{error.code}Exception", cause, submitting)
-
-
-def _started(arn: str, start: float, request_id: str) -> dict[str, Any]:
-    """What the SDK that AWS calls itself with answers."""
-    body = f'{{"executionArn":"{arn}","startDate":{start / 1e9:.12f}E9}}'  # as AWS writes times
-    headers = {
-        "Content-Length": str(len(body)),
-        "Content-Type": "application/x-amz-json-1.0",
-        "Date": formatdate(start, usegmt=True),
-        "connection": "keep-alive",
-        "x-amzn-RequestId": request_id,
-    }
-    return {
-        "ExecutionArn": arn,
-        "SdkHttpMetadata": {
-            "AllHttpHeaders": {name: [value] for name, value in headers.items()},
-            "HttpHeaders": headers,
-            "HttpStatusCode": 200,
-        },
-        "SdkResponseMetadata": {"RequestId": request_id},
-        "StartDate": int(start * 1000),
-    }
-
-
-def _described(execution: Execution, outcome: Outcome, stop: float, *, parsed: bool) -> dict[str, Any]:
-    """The ended execution as ``.sync`` (texts) and ``.sync:2`` (values) answer it."""
-    described: dict[str, Any] = {
-        "ExecutionArn": execution.arn,
-        "Input": execution.input.value if parsed else execution.input.text,
-        "InputDetails": {"Included": True},
-        "Name": execution.name,
-        "StartDate": int(execution.start_date * 1000),
-        "StateMachineArn": execution.machine_arn,
-        "Status": outcome.status,
-        "StopDate": int(stop * 1000),
-    }
-    if outcome.output is not None:
-        described["Output"] = msgspec.json.decode(outcome.output) if parsed else outcome.output
-        described["OutputDetails"] = {"Included": True}
-    if outcome.error is not None:
-        described["Error"] = outcome.error
-    if outcome.cause is not None:
-        described["Cause"] = outcome.cause
-    return described
