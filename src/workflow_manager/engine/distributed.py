@@ -14,8 +14,7 @@ from workflow_manager.engine.data import Data, text_of
 from workflow_manager.engine.draft import Draft, Given
 from workflow_manager.engine.frames import Execution, Frame, MapRunWait, Phase
 from workflow_manager.engine.inputs import effective_input
-from workflow_manager.engine.item_batches import Batcher
-from workflow_manager.engine.stimuli import MapRunEnded, MapRunRedrive, MapRunStart
+from workflow_manager.engine.stimuli import Batcher, MapRunEnded, MapRunRedrive, MapRunStart
 
 BATCH_BYTES = 262_144
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import msgspec
-
 from workflow_manager.engine.data import text_of
+from workflow_manager.engine.stimuli import Batcher
 
 
 class ChildInput(NamedTuple):
@@ -22,23 +21,6 @@ class ChildInput(NamedTuple):
 
 class TooLarge(Exception):
     """An item does not fit into any batch."""
-
-
-class Batcher(msgspec.Struct):
-    """An ItemBatcher whose numbers are known. ``batch_input``: the text of BatchInput, None where there is none.
-
-    A batch is full when it has ``most_items``, or when one more item made its text (BatchInput included) longer than
-    ``most_bytes`` of UTF-8.
-    """
-
-    most_items: int | None = None
-    most_bytes: int = 262_144
-    batch_input: str | None = None
-
-    @property
-    def frame(self) -> tuple[str, str]:
-        """What stands before and after the items."""
-        return '{"Items":[', "]}" if self.batch_input is None else f'],"BatchInput":{self.batch_input}}}'
 
 
 class Batches:

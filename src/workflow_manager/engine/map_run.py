@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from workflow_manager.engine.item_batches import Batcher
+from workflow_manager.engine.stimuli import Batcher
 
 TOLERANCE_EXCEEDED = "States.ExceedToleratedFailureThreshold"
 TOLERANCE_CAUSE = "The specified tolerated failure threshold was exceeded"

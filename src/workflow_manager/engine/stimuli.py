@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+import msgspec
+
 from workflow_manager.asl.program import TaskResource
 from workflow_manager.engine.frames import Frame
-from workflow_manager.engine.item_batches import Batcher
 from workflow_manager.stepfunctions.history import HistoryEvent
 
 
@@ -137,6 +138,23 @@ class TaskCall:
     arguments: str
     token: str
     role_arn: str | None = None
+
+
+class Batcher(msgspec.Struct):
+    """An ItemBatcher whose numbers are known. ``batch_input``: the text of BatchInput, None where there is none.
+
+    A batch is full when it has ``most_items``, or when one more item made its text (BatchInput included) longer than
+    ``most_bytes`` of UTF-8.
+    """
+
+    most_items: int | None = None
+    most_bytes: int = 262_144
+    batch_input: str | None = None
+
+    @property
+    def frame(self) -> tuple[str, str]:
+        """What stands before and after the items."""
+        return '{"Items":[', "]}" if self.batch_input is None else f'],"BatchInput":{self.batch_input}}}'
 
 
 @dataclass(slots=True)

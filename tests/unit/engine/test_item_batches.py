@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow_manager.engine.item_batches import Batcher, Batches, ChildInput, TooLarge
+from workflow_manager.engine.item_batches import Batches, ChildInput, TooLarge
+from workflow_manager.engine.stimuli import Batcher
 
 
 def batched(items: list[Any], batcher: Batcher | None) -> list[ChildInput]:

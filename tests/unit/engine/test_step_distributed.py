@@ -8,8 +8,7 @@ import pytest
 from stepping import Stepped, events, frozen, machine, task
 
 from workflow_manager.engine.frames import ROOT, Phase
-from workflow_manager.engine.item_batches import Batcher
-from workflow_manager.engine.stimuli import MapRunEnded, MapRunStart, Stop, TaskFailed
+from workflow_manager.engine.stimuli import Batcher, MapRunEnded, MapRunStart, Stop, TaskFailed
 
 EACH = {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}}
 READER = {
