@@ -35,7 +35,7 @@ from load import Client
 
 from workflow_manager.database import Database
 from workflow_manager.engine import EmbeddedStepFunctions
-from workflow_manager.engine.draft import Limits
+from workflow_manager.engine.core.draft import Limits
 from workflow_manager.garbage import look_seldom
 from workflow_manager.stepfunctions.protocol import OPERATIONS
 

@@ -30,10 +30,10 @@ from workflow_manager.api.settings import ApiSettings
 from workflow_manager.clock import SystemClock
 from workflow_manager.database import Database, DataFolderInUse, DataFolderOfAnotherVersion
 from workflow_manager.engine import EmbeddedStepFunctions
-from workflow_manager.engine.draft import Limits
-from workflow_manager.engine.integrations import Integration
+from workflow_manager.engine.core.draft import Limits
+from workflow_manager.engine.maps.object_stores import S3, ObjectStores
 from workflow_manager.engine.mocks import InvalidMocks, Mocks, parse_mocks
-from workflow_manager.engine.object_stores import S3, ObjectStores
+from workflow_manager.engine.tasks.integrations import Integration
 from workflow_manager.garbage import look_seldom
 from workflow_manager.manager import ManagerSettings, SweepSettings, WorkflowManager
 from workflow_manager.metrics import Metrics
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     import boto3
 
     from workflow_manager.aws import Aws
-    from workflow_manager.engine.cloudwatch import CloudWatchLogs
+    from workflow_manager.engine.shell.cloudwatch import CloudWatchLogs
     from workflow_manager.stepfunctions.queue import Deliver, StatusQueue
     from workflow_manager.store.dynamodb_calls import DynamoCalls
     from workflow_manager.tracing.spans import Tracing
@@ -436,7 +436,7 @@ def _cloudwatch_logs(settings: Settings, ours: ManagerSettings) -> CloudWatchLog
         return None
     from botocore.exceptions import BotoCoreError
 
-    from workflow_manager.engine.cloudwatch import CloudWatchLogs
+    from workflow_manager.engine.shell.cloudwatch import CloudWatchLogs
 
     if settings.cloudwatch_logs == "auto":
         from workflow_manager.integrations.aws import Aws as Services

@@ -23,8 +23,8 @@ import uvicorn
 from workflow_manager.api.passthrough import Passthrough, signed_for_another
 from workflow_manager.database import Database
 from workflow_manager.engine import EmbeddedStepFunctions
-from workflow_manager.engine.cloudwatch import CloudWatchLogs
-from workflow_manager.engine.object_stores import S3, ObjectStores
+from workflow_manager.engine.maps.object_stores import S3, ObjectStores
+from workflow_manager.engine.shell.cloudwatch import CloudWatchLogs
 from workflow_manager.integrations.choice import IntegrationSettings, choose
 from workflow_manager.stepfunctions.wire import create_wire
 

@@ -14,7 +14,7 @@ import pytest
 from expectations import expected_failures
 
 from workflow_manager import asl
-from workflow_manager.engine.machines import invalid_definition as engine_error
+from workflow_manager.engine.operations.machines import invalid_definition as engine_error
 
 DEFINITIONS = Path(__file__).parent / "data" / "definitions"
 INDEX: list[dict[str, Any]] = json.loads((DEFINITIONS / "index.json").read_text())["definitions"]

@@ -28,8 +28,8 @@ from workflow_manager.asl.program import Env, Failure
 from workflow_manager.clock import VirtualClock
 from workflow_manager.database import Database
 from workflow_manager.engine import EmbeddedStepFunctions
-from workflow_manager.engine.data import text_of
-from workflow_manager.engine.draft import Limits
+from workflow_manager.engine.core.data import text_of
+from workflow_manager.engine.core.draft import Limits
 from workflow_manager.stepfunctions.wire import create_wire
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "engine"))

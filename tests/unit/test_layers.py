@@ -49,10 +49,20 @@ MAY_IMPORT = {
     "garbage": set(),
 }
 """Part -> parts that it may import besides itself. cli, composition and lambdas may import all."""
+ROOMS = {
+    "mocks": set(),
+    "core": set(),
+    "shell": {"core"},
+    "maps": {"core", "shell"},
+    "operations": {"core", "maps", "mocks", "shell"},
+    "tasks": {"core", "mocks", "operations", "shell"},
+    "teststate": {"core", "maps", "operations", "tasks"},
+}
+"""Part of the engine -> parts of it that it may import besides itself. service puts them together, and may import all."""
 
 
-def imports(path: Path) -> set[str]:
-    """The parts of ours that a module imports, at whatever depth of its code."""
+def imports(path: Path, of: str = "workflow_manager") -> set[str]:
+    """The parts of ours that a module imports, or those of a package of ours, at whatever depth of its code."""
     package = ("workflow_manager", *path.relative_to(ROOT).parts[:-1])
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
@@ -64,22 +74,37 @@ def imports(path: Path) -> set[str]:
             names = [f"{module}.{alias.name}" for alias in node.names]
         else:
             continue
-        found |= {name.split(".")[1] for name in names if name.startswith("workflow_manager.")}
+        found |= {name.removeprefix(f"{of}.").split(".")[0] for name in names if name.startswith(f"{of}.")}
     return {name for name in found if not name.startswith("__")}  # the package's own docstring and version
+
+
+def modules_of(place: Path) -> list[Path]:
+    modules = sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
+    assert modules
+    return modules
+
+
+def parts_in(place: Path) -> set[str]:
+    parts = {
+        path.stem for path in place.iterdir() if path.suffix == ".py" or (path.is_dir() and any(path.glob("*.py")))
+    }
+    return parts - {"__init__", "__main__", "__pycache__"}
 
 
 @pytest.mark.parametrize("part", sorted(MAY_IMPORT))
 def test_imports_point_one_way(part: str) -> None:
-    place = ROOT / part
-    modules = sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
-
-    assert modules
-    for module in modules:
+    for module in modules_of(ROOT / part):
         beyond = imports(module) - MAY_IMPORT[part] - {part}
         assert not beyond, f"{module.relative_to(ROOT)} imports {beyond}"
 
 
-def test_every_part_has_its_row() -> None:
-    parts = {path.stem for path in ROOT.iterdir() if path.suffix == ".py" or (path.is_dir() and any(path.glob("*.py")))}
+@pytest.mark.parametrize("room", sorted(ROOMS))
+def test_imports_within_the_engine_point_one_way(room: str) -> None:
+    for module in modules_of(ROOT / "engine" / room):
+        beyond = imports(module, of="workflow_manager.engine") - ROOMS[room] - {room}
+        assert not beyond, f"{module.relative_to(ROOT)} imports {beyond}"
 
-    assert parts - {"__init__", "__main__", "__pycache__"} == MAY_IMPORT.keys() | {"cli", "composition", "lambdas"}
+
+def test_every_part_has_its_row() -> None:
+    assert parts_in(ROOT) == MAY_IMPORT.keys() | {"cli", "composition", "lambdas"}
+    assert parts_in(ROOT / "engine") == ROOMS.keys() | {"service"}

@@ -14,25 +14,25 @@ import structlog
 from workflow_manager.asl.support import Everything
 from workflow_manager.clock import Clock, SystemClock
 from workflow_manager.database import Batch, Database, DatabaseUnavailable
-from workflow_manager.engine.activities import Activities
-from workflow_manager.engine.calls import MAX_INVOCATIONS, NATIVE, Calls
-from workflow_manager.engine.draft import Limits
-from workflow_manager.engine.executions import Executions
-from workflow_manager.engine.express import Express
-from workflow_manager.engine.integrations import Integration, Offered
-from workflow_manager.engine.logs import Destination
-from workflow_manager.engine.machines import Machines
-from workflow_manager.engine.map_run_api import MapRunApi
-from workflow_manager.engine.map_runs import MapRuns
+from workflow_manager.engine.core.draft import Limits
+from workflow_manager.engine.maps.map_runs import MapRuns
+from workflow_manager.engine.maps.object_stores import ObjectStores
 from workflow_manager.engine.mocks import Mocks, StandIn
-from workflow_manager.engine.object_stores import ObjectStores
-from workflow_manager.engine.own_api import SERVICE, OwnApi
-from workflow_manager.engine.qualified import QualifiedExecutions
-from workflow_manager.engine.rows import MachineNames
-from workflow_manager.engine.runner import Runner
-from workflow_manager.engine.schema import SCHEMA
+from workflow_manager.engine.operations.executions import Executions
+from workflow_manager.engine.operations.machines import Machines
+from workflow_manager.engine.operations.map_run_api import MapRunApi
+from workflow_manager.engine.operations.qualified import QualifiedExecutions
+from workflow_manager.engine.operations.versions import Versions
+from workflow_manager.engine.shell.express import Express
+from workflow_manager.engine.shell.logs import Destination
+from workflow_manager.engine.shell.rows import MachineNames
+from workflow_manager.engine.shell.runner import Runner
+from workflow_manager.engine.shell.schema import SCHEMA
+from workflow_manager.engine.tasks.activities import Activities
+from workflow_manager.engine.tasks.calls import MAX_INVOCATIONS, NATIVE, Calls
+from workflow_manager.engine.tasks.integrations import Integration, Offered
+from workflow_manager.engine.tasks.own_api import SERVICE, OwnApi
 from workflow_manager.engine.teststate import Invocations, StateTester
-from workflow_manager.engine.versions import Versions
 from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.arns import Arns
 from workflow_manager.stepfunctions.changes import Listener, StatusChange
@@ -69,11 +69,11 @@ def _lacking(operation: str) -> UnknownOperationException:
 class EmbeddedStepFunctions:
     """A StepFunctions and its ExecutionChanges, over a Database. ``start`` before use, ``close`` after.
 
-    ``integrations`` carry out Tasks of further services (integrations.py), ``max_invocations`` at once. ``mocks`` are what
+    ``integrations`` carry out Tasks of further services (tasks/integrations.py), ``max_invocations`` at once. ``mocks`` are what
     Tasks answer in test cases, and ``stand_in`` answers them in every execution (mocks.py); with either of them every definition
     is accepted, since anything may be mocked.
-    ``objects`` are what distributed Maps read and write (object_stores.py). ``limits`` are AWS's by default.
-    ``log_destination``: where execution logs go besides the structured log (logs.py).
+    ``objects`` are what distributed Maps read and write (maps/object_stores.py). ``limits`` are AWS's by default.
+    ``log_destination``: where execution logs go besides the structured log (shell/logs.py).
     """
 
     def __init__(

@@ -10,6 +10,6 @@
     web.py         http:invoke and apigateway:invoke
     choice.py      which of them a server has
 
-Each implements the Protocol in engine/integrations.py, which is all that is known of the engine here; composition.py
+Each implements the Protocol in engine/tasks/integrations.py, which is all that is known of the engine here; composition.py
 chooses what a server has.
 """

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from workflow_manager.engine.integrations import LAMBDA, Integration
+from workflow_manager.engine.tasks.integrations import LAMBDA, Integration
 from workflow_manager.integrations.aws import Aws
 from workflow_manager.integrations.functions import LambdaFunctions, UnusableFunction, load_functions
 from workflow_manager.integrations.kubernetes import Eks

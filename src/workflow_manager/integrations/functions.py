@@ -22,7 +22,7 @@ from typing import Any
 
 import msgspec
 
-from workflow_manager.engine.integrations import LAMBDA, IntegrationCall, IntegrationFailed
+from workflow_manager.engine.tasks.integrations import LAMBDA, IntegrationCall, IntegrationFailed
 from workflow_manager.integrations import shapes, threads
 from workflow_manager.integrations.aws import Answer, Aws
 from workflow_manager.integrations.names import exception_name

@@ -23,7 +23,7 @@ import msgspec
 from botocore.auth import SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 
-from workflow_manager.engine.integrations import IntegrationCall, IntegrationFailed
+from workflow_manager.engine.tasks.integrations import IntegrationCall, IntegrationFailed
 from workflow_manager.integrations import shapes
 from workflow_manager.integrations.aws import Aws
 from workflow_manager.integrations.optimised import Optimised

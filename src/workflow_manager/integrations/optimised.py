@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from workflow_manager.engine.integrations import Integration, IntegrationCall, IntegrationFailed
+from workflow_manager.engine.tasks.integrations import Integration, IntegrationCall, IntegrationFailed
 from workflow_manager.integrations import emulators, shapes
 from workflow_manager.integrations.aws import Answer, Aws
 from workflow_manager.integrations.jobs import JOBS

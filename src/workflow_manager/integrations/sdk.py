@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from workflow_manager.engine.integrations import Integration, IntegrationCall, IntegrationFailed
+from workflow_manager.engine.tasks.integrations import Integration, IntegrationCall, IntegrationFailed
 from workflow_manager.integrations import shapes
 from workflow_manager.integrations.aws import Aws
 from workflow_manager.integrations.names import exception_name, service_name

@@ -20,7 +20,7 @@ import msgspec
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
-from workflow_manager.engine.integrations import HttpExchange, IntegrationCall, IntegrationFailed
+from workflow_manager.engine.tasks.integrations import HttpExchange, IntegrationCall, IntegrationFailed
 from workflow_manager.integrations import shapes
 from workflow_manager.integrations.aws import Aws
 from workflow_manager.integrations.refusals import Refused, Unreachable

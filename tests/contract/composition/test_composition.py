@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from workflow_manager import composition
 from workflow_manager.aws import configured
 from workflow_manager.composition import service
-from workflow_manager.engine.object_stores import S3, ObjectsFailed
+from workflow_manager.engine.maps.object_stores import S3, ObjectsFailed
 from workflow_manager.settings import Settings, SettingsError
 
 ROLE = "arn:aws:iam::123456789012:role/workflow-manager"

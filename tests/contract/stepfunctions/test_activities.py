@@ -11,8 +11,8 @@ import pytest
 from embedded_world import World, running, task
 
 from workflow_manager.clock import VirtualClock
-from workflow_manager.engine import activities
-from workflow_manager.engine.tokens import parse_task_token, task_token
+from workflow_manager.engine.core.tokens import parse_task_token, task_token
+from workflow_manager.engine.tasks import activities
 from workflow_manager.stepfunctions import errors
 from workflow_manager.stepfunctions import types as t
 

@@ -14,10 +14,11 @@ import pytest
 from embedded_world import ARN, PASS, World, running, task
 
 from workflow_manager.clock import VirtualClock
-from workflow_manager.engine import map_run_rows, map_runs
-from workflow_manager.engine.draft import Limits
-from workflow_manager.engine.integrations import IntegrationCall, IntegrationFailed
-from workflow_manager.engine.object_stores import ObjectStores
+from workflow_manager.engine.core.draft import Limits
+from workflow_manager.engine.maps import map_runs
+from workflow_manager.engine.maps import rows as map_run_rows
+from workflow_manager.engine.maps.object_stores import ObjectStores
+from workflow_manager.engine.tasks.integrations import IntegrationCall, IntegrationFailed
 from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.errors import (
     ExecutionDoesNotExist,

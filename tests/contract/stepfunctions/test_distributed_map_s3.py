@@ -14,7 +14,7 @@ from embedded_world import World, running
 from moto.server import ThreadedMotoServer
 
 from workflow_manager.clock import VirtualClock
-from workflow_manager.engine.object_stores import S3, ObjectStores
+from workflow_manager.engine.maps.object_stores import S3, ObjectStores
 from workflow_manager.stepfunctions import types as t
 
 GET = "arn:aws:states:::s3:getObject"

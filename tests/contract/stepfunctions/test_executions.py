@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from embedded_world import ARN, PASS, ROLE, WAIT, World, task
 
-from workflow_manager.engine.pages import page_token
+from workflow_manager.engine.operations.pages import page_token
 from workflow_manager.stepfunctions import errors
 from workflow_manager.stepfunctions import types as t
 

@@ -13,8 +13,8 @@ from embedded_world import ARN, PASS, START, WAIT, World, running, task
 from structlog.testing import capture_logs
 
 from workflow_manager.clock import VirtualClock
-from workflow_manager.engine import express
-from workflow_manager.engine.integrations import IntegrationCall, IntegrationFailed
+from workflow_manager.engine.shell import express
+from workflow_manager.engine.tasks.integrations import IntegrationCall, IntegrationFailed
 from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.errors import (
     ExecutionLimitExceeded,

@@ -12,9 +12,9 @@ import pytest
 from embedded_world import ARN, START, World, running, task
 
 from workflow_manager.clock import VirtualClock
-from workflow_manager.engine import calls
-from workflow_manager.engine.integrations import IntegrationCall, IntegrationFailed
 from workflow_manager.engine.mocks import parse_mocks
+from workflow_manager.engine.tasks import calls
+from workflow_manager.engine.tasks.integrations import IntegrationCall, IntegrationFailed
 from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.errors import InvalidDefinition, ValidationException
 

@@ -14,8 +14,8 @@ from embedded_world import ROLE, START, World, running, task
 from serving import served
 
 from workflow_manager.clock import VirtualClock
-from workflow_manager.engine.draft import Limits
-from workflow_manager.engine.integrations import IntegrationCall
+from workflow_manager.engine.core.draft import Limits
+from workflow_manager.engine.tasks.integrations import IntegrationCall
 from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.errors import (
     ActivityWorkerLimitExceeded,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from embedded_world import ARN, PASS, ROLE, WAIT, World
 
-from workflow_manager.engine import versions
+from workflow_manager.engine.operations import versions
 from workflow_manager.stepfunctions import errors
 from workflow_manager.stepfunctions import types as t
 

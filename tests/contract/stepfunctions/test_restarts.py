@@ -12,8 +12,9 @@ import pytest
 from embedded_world import ARN, PASS, START, TRACKED, WAIT, World, running, task
 
 from workflow_manager.clock import VirtualClock
-from workflow_manager.engine import Limits, rows, service
-from workflow_manager.engine.integrations import IntegrationCall
+from workflow_manager.engine import Limits, service
+from workflow_manager.engine.shell import rows
+from workflow_manager.engine.tasks.integrations import IntegrationCall
 from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.changes import StatusChange
 

@@ -13,9 +13,11 @@ import pytest
 from embedded_world import ARN, PASS, START, WAIT, World, running, task
 
 from workflow_manager.clock import VirtualClock
-from workflow_manager.engine import calls, runner, service
-from workflow_manager.engine.step import step
-from workflow_manager.engine.stimuli import TaskSubmitted
+from workflow_manager.engine import service
+from workflow_manager.engine.core.step import step
+from workflow_manager.engine.core.stimuli import TaskSubmitted
+from workflow_manager.engine.shell import runner
+from workflow_manager.engine.tasks import calls
 from workflow_manager.stepfunctions import errors
 from workflow_manager.stepfunctions import types as t
 

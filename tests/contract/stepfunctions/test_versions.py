@@ -15,7 +15,7 @@ import pytest
 from embedded_world import ARN, PASS, WAIT, World, running
 
 from workflow_manager.clock import VirtualClock
-from workflow_manager.engine import versions
+from workflow_manager.engine.operations import versions
 from workflow_manager.stepfunctions import errors
 from workflow_manager.stepfunctions import types as t
 

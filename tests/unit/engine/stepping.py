@@ -7,11 +7,11 @@ import json
 from typing import Any
 
 from workflow_manager.asl import compile as compile_definition
-from workflow_manager.engine.data import Data
-from workflow_manager.engine.draft import Limits, StepEnv
-from workflow_manager.engine.frames import ROOT, Execution, Frame, pack, pack_aside, unpack
-from workflow_manager.engine.step import step
-from workflow_manager.engine.stimuli import (
+from workflow_manager.engine.core.data import Data
+from workflow_manager.engine.core.draft import Limits, StepEnv
+from workflow_manager.engine.core.frames import ROOT, Execution, Frame, pack, pack_aside, unpack
+from workflow_manager.engine.core.step import step
+from workflow_manager.engine.core.stimuli import (
     Effects,
     MapRunStart,
     Outcome,

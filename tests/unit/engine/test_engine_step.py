@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from stepping import ACTIVITY, Stepped, frozen
 
 from workflow_manager.asl.program import Retrier
-from workflow_manager.engine.draft import Limits
-from workflow_manager.engine.outcomes import retry_delay
-from workflow_manager.engine.stimuli import (
+from workflow_manager.engine.core.draft import Limits
+from workflow_manager.engine.core.outcomes import retry_delay
+from workflow_manager.engine.core.stimuli import (
     Continue,
     Start,
     Stop,

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow_manager.engine.item_batches import Batches, ChildInput, TooLarge
-from workflow_manager.engine.stimuli import Batcher
+from workflow_manager.engine.core.stimuli import Batcher
+from workflow_manager.engine.maps.item_batches import Batches, ChildInput, TooLarge
 
 
 def batched(items: list[Any], batcher: Batcher | None) -> list[ChildInput]:

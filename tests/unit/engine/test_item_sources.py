@@ -15,8 +15,8 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow_manager.engine import item_sources
-from workflow_manager.engine.item_sources import Unreadable, items_of, readable
+from workflow_manager.engine.maps import item_sources
+from workflow_manager.engine.maps.item_sources import Unreadable, items_of, readable
 
 FIRST_ROW = {"InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW"}
 JSON = {"InputType": "JSON"}

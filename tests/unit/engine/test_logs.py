@@ -14,11 +14,11 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from moto import mock_aws
 from structlog.testing import capture_logs
 
-from workflow_manager.engine import cloudwatch
-from workflow_manager.engine.cloudwatch import CloudWatchLogs, text_of
-from workflow_manager.engine.data import Data
-from workflow_manager.engine.frames import Execution
-from workflow_manager.engine.logs import record, tell
+from workflow_manager.engine.core.data import Data
+from workflow_manager.engine.core.frames import Execution
+from workflow_manager.engine.shell import cloudwatch
+from workflow_manager.engine.shell.cloudwatch import CloudWatchLogs, text_of
+from workflow_manager.engine.shell.logs import record, tell
 from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.history import HistoryEvent
 

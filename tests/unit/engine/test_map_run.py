@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow_manager.engine.map_results import Child, entry, file_of, folder, manifest, redrive_of, texts
-from workflow_manager.engine.map_run import MapRun, Phase, child_name, run_of
+from workflow_manager.engine.maps.map_run import MapRun, Phase, child_name, run_of
+from workflow_manager.engine.maps.results import Child, entry, file_of, folder, manifest, redrive_of, texts
 
 RUN_ID = "850411dc-61f5-47c8-bd6c-80814e01a10d"
 

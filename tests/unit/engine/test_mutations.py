@@ -16,8 +16,8 @@ from mutations import Mutation, mutate, pointer, speaks_of
 from stepping import Stepped
 
 from workflow_manager import asl
-from workflow_manager.engine.draft import Limits
-from workflow_manager.engine.stimuli import Continue, Stimulus, TaskFailed, TaskSucceeded
+from workflow_manager.engine.core.draft import Limits
+from workflow_manager.engine.core.stimuli import Continue, Stimulus, TaskFailed, TaskSucceeded
 
 DEFINITIONS = Path(__file__).parents[2] / "conformance" / "data" / "definitions"
 EACH = int(os.environ.get("WFM_MUTATIONS", "6"))

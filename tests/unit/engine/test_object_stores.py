@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from workflow_manager.engine.object_stores import S3, LocalFiles, ObjectsFailed, ObjectStores
+from workflow_manager.engine.maps.object_stores import S3, LocalFiles, ObjectsFailed, ObjectStores
 
 
 @pytest.fixture

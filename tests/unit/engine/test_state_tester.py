@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from workflow_manager.asl.program import TaskResource
-from workflow_manager.engine.draft import Limits
-from workflow_manager.engine.integrations import IntegrationCall, IntegrationFailed
+from workflow_manager.engine.core.draft import Limits
+from workflow_manager.engine.tasks.integrations import IntegrationCall, IntegrationFailed
 from workflow_manager.engine.teststate import Invocations, StateTester, evaluation
 from workflow_manager.integrations.web import Connection, Connections, HttpTasks
 from workflow_manager.stepfunctions import types as t

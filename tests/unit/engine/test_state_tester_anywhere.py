@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from mutations import mutate
 
-from workflow_manager.engine.draft import Limits
-from workflow_manager.engine.integrations import IntegrationFailed
+from workflow_manager.engine.core.draft import Limits
+from workflow_manager.engine.tasks.integrations import IntegrationFailed
 from workflow_manager.engine.teststate import StateTester
 from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.arns import Arns

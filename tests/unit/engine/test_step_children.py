@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from stepping import Stepped, events, machine, task
 
-from workflow_manager.engine.draft import Limits
-from workflow_manager.engine.stimuli import Continue, Start, TaskFailed, TaskStarted, TaskSubmitted, TaskSucceeded
+from workflow_manager.engine.core.draft import Limits
+from workflow_manager.engine.core.stimuli import Continue, Start, TaskFailed, TaskStarted, TaskSubmitted, TaskSucceeded
 
 PASS = {"Type": "Pass", "End": True}
 FAIL = {"Type": "Fail", "Error": "E", "Cause": "why"}

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from stepping import Stepped, events, frozen, machine, task
 
-from workflow_manager.engine.frames import ROOT, Phase
-from workflow_manager.engine.stimuli import Batcher, MapRunEnded, MapRunStart, Stop, TaskFailed
+from workflow_manager.engine.core.frames import ROOT, Phase
+from workflow_manager.engine.core.stimuli import Batcher, MapRunEnded, MapRunStart, Stop, TaskFailed
 
 EACH = {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}}
 READER = {

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stepping import Stepped, events, machine, task
 
-from workflow_manager.engine.stimuli import TaskFailed, TaskStarted
+from workflow_manager.engine.core.stimuli import TaskFailed, TaskStarted
 
 CAUGHT = {"Type": "Pass", "Result": "caught", "End": True}
 

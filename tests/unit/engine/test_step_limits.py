@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from stepping import Stepped, machine, task
 
-from workflow_manager.engine.draft import Limits
-from workflow_manager.engine.stimuli import Continue, Start, Stop, TaskSucceeded, TimerFired
+from workflow_manager.engine.core.draft import Limits
+from workflow_manager.engine.core.stimuli import Continue, Start, Stop, TaskSucceeded, TimerFired
 
 
 def endless(**fields: Any) -> dict[str, Any]:

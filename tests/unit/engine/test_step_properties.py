@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stepping import Stepped, events, frozen, machine, task
 
-from workflow_manager.engine.draft import Limits, StepEnv
-from workflow_manager.engine.frames import Execution, Frame, Phase
-from workflow_manager.engine.step import step
-from workflow_manager.engine.stimuli import (
+from workflow_manager.engine.core.draft import Limits, StepEnv
+from workflow_manager.engine.core.frames import Execution, Frame, Phase
+from workflow_manager.engine.core.step import step
+from workflow_manager.engine.core.stimuli import (
     Effects,
     Start,
     Stimulus,

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from stepping import ACTIVITY, Stepped, events, machine, task
 from test_step_properties import INPUT, at_tasks, machines, play, stimulus_for
 
-from workflow_manager.engine.draft import Limits
-from workflow_manager.engine.redriving import not_redrivable
-from workflow_manager.engine.stimuli import Start, Stop, TaskFailed, TaskSucceeded
+from workflow_manager.engine.core.draft import Limits
+from workflow_manager.engine.core.redriving import not_redrivable
+from workflow_manager.engine.core.stimuli import Start, Stop, TaskFailed, TaskSucceeded
 from workflow_manager.stepfunctions.history import TERMINAL
 
 PASS = {"Type": "Pass", "End": True}

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from stepping import Stepped, events, machine, task
 
-from workflow_manager.engine.draft import Limits, iso
-from workflow_manager.engine.stimuli import TaskFailed, TimerFired
+from workflow_manager.engine.core.draft import Limits, iso
+from workflow_manager.engine.core.stimuli import TaskFailed, TimerFired
 
 DONE = {"Type": "Succeed"}
 

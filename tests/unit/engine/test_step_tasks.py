@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from stepping import ACTIVITY, Stepped, events, machine, task
 
-from workflow_manager.engine.stimuli import (
+from workflow_manager.engine.core.stimuli import (
     Stop,
     TaskFailed,
     TaskHeartbeat,
@@ -16,7 +16,7 @@ from workflow_manager.engine.stimuli import (
     TaskSucceeded,
     TimerFired,
 )
-from workflow_manager.engine.tokens import parse_task_token
+from workflow_manager.engine.core.tokens import parse_task_token
 
 START = "arn:aws:states:::states:startExecution"
 CALL = "arn:aws:states:::aws-sdk:sfn:listStateMachines"

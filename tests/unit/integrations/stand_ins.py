@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from workflow_manager.engine.integrations import IntegrationCall
+from workflow_manager.engine.tasks.integrations import IntegrationCall
 from workflow_manager.integrations.aws import Answer, Aws
 
 Answers = Callable[[str, str, dict[str, Any]], dict[str, Any]]

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from stand_ins import called
 
-from workflow_manager.engine.integrations import IntegrationFailed
+from workflow_manager.engine.tasks.integrations import IntegrationFailed
 from workflow_manager.integrations.choice import IntegrationSettings, UnusableIntegrations, choose
 
 

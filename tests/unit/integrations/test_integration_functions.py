@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from stand_ins import StandIn, called
 
-from workflow_manager.engine.integrations import IntegrationCall, IntegrationFailed
+from workflow_manager.engine.tasks.integrations import IntegrationCall, IntegrationFailed
 from workflow_manager.integrations.functions import LambdaFunctions, UnusableFunction, load_functions
 from workflow_manager.integrations.refusals import Refused, Unreachable
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from stand_ins import StandIn, called
 
-from workflow_manager.engine.integrations import IntegrationFailed
+from workflow_manager.engine.tasks.integrations import IntegrationFailed
 from workflow_manager.integrations.optimised import SERVICES, Optimised, optimised_services
 from workflow_manager.integrations.refusals import Refused, Unreachable
 from workflow_manager.integrations.sdk import SdkServices

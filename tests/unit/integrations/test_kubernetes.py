@@ -12,7 +12,7 @@ import httpx
 import pytest
 from stand_ins import StandIn, called
 
-from workflow_manager.engine.integrations import IntegrationFailed
+from workflow_manager.engine.tasks.integrations import IntegrationFailed
 from workflow_manager.integrations.kubernetes import Eks
 from workflow_manager.integrations.optimised import SERVICES, Optimised
 

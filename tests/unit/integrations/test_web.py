@@ -10,7 +10,7 @@ import httpx
 import pytest
 from stand_ins import StandIn, called
 
-from workflow_manager.engine.integrations import IntegrationFailed
+from workflow_manager.engine.tasks.integrations import IntegrationFailed
 from workflow_manager.integrations.refusals import Refused
 from workflow_manager.integrations.web import ApiGateway, Connection, Connections, HttpTasks
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from workflow_manager.asl.jsontext import from_text
 from workflow_manager.asl.program import MapState, ParallelState, State, TaskState
-from workflow_manager.engine.draft import iso
+from workflow_manager.engine.core.draft import iso
 from workflow_manager.stepfunctions.arns import Arns
 from workflow_manager.stepfunctions.errors import ValidationException
 

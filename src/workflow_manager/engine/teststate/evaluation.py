@@ -27,13 +27,13 @@ from workflow_manager.asl.program import (
     TaskState,
     WaitState,
 )
-from workflow_manager.engine import outcomes
-from workflow_manager.engine.children import TOLERANCE_EXCEEDED
-from workflow_manager.engine.data import Data, text_of
-from workflow_manager.engine.distributed import batcher_of
-from workflow_manager.engine.integrations import HttpExchange
-from workflow_manager.engine.item_batches import Batches, TooLarge
-from workflow_manager.engine.item_sources import Unreadable, items_of, readable
+from workflow_manager.engine.core import outcomes
+from workflow_manager.engine.core.children import TOLERANCE_EXCEEDED
+from workflow_manager.engine.core.data import Data, text_of
+from workflow_manager.engine.core.distributed import batcher_of
+from workflow_manager.engine.maps.item_batches import Batches, TooLarge
+from workflow_manager.engine.maps.item_sources import Unreadable, items_of, readable
+from workflow_manager.engine.tasks.integrations import HttpExchange
 from workflow_manager.engine.teststate.request import Trial, check_failure_count
 from workflow_manager.stepfunctions import types as t
 

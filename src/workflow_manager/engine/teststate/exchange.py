@@ -5,7 +5,7 @@ Source: SFN developer guide, "Testing state machines with Step Functions Local /
 
 from __future__ import annotations
 
-from workflow_manager.engine.integrations import HttpExchange
+from workflow_manager.engine.tasks.integrations import HttpExchange
 from workflow_manager.stepfunctions import types as t
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from workflow_manager.asl.program import TaskResource
-from workflow_manager.engine import own_api
-from workflow_manager.engine.integrations import (
+from workflow_manager.engine.tasks import own_api
+from workflow_manager.engine.tasks.integrations import (
     LAMBDA,
     HttpExchange,
     Integration,

@@ -10,9 +10,9 @@ from typing import Any, TypeAlias
 
 from workflow_manager.asl.jsontext import from_text
 from workflow_manager.asl.program import Env, Failure, Json, TaskResource, TaskState
-from workflow_manager.engine.data import text_of
-from workflow_manager.engine.draft import Limits
-from workflow_manager.engine.integrations import HttpExchange, IntegrationFailed
+from workflow_manager.engine.core.data import text_of
+from workflow_manager.engine.core.draft import Limits
+from workflow_manager.engine.tasks.integrations import HttpExchange, IntegrationFailed
 from workflow_manager.engine.teststate import evaluation
 from workflow_manager.engine.teststate.context import given_context, made_up_context
 from workflow_manager.engine.teststate.evaluation import Attempt, StateFailed

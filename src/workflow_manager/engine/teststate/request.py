@@ -11,10 +11,10 @@ from workflow_manager.asl.compiler import MAX_STATE_NAME
 from workflow_manager.asl.document import UnreadableDefinitionError, read_document
 from workflow_manager.asl.jsontext import from_text
 from workflow_manager.asl.program import Json, MapState, ParallelState, Program, State, TaskState
-from workflow_manager.engine.data import Data
-from workflow_manager.engine.executions import parse_input
-from workflow_manager.engine.machine_settings import check_role
-from workflow_manager.engine.machines import invalid_definition
+from workflow_manager.engine.core.data import Data
+from workflow_manager.engine.operations.executions import parse_input
+from workflow_manager.engine.operations.machine_settings import check_role
+from workflow_manager.engine.operations.machines import invalid_definition
 from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.errors import InvalidDefinition, ValidationException
 
