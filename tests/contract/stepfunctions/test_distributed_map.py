@@ -17,6 +17,7 @@ from workflow_manager.clock import VirtualClock
 from workflow_manager.engine.core.draft import Limits
 from workflow_manager.engine.maps import map_runs
 from workflow_manager.engine.maps import rows as map_run_rows
+from workflow_manager.engine.maps import work as map_run_work
 from workflow_manager.engine.maps.object_stores import ObjectStores
 from workflow_manager.engine.tasks.integrations import IntegrationCall, IntegrationFailed
 from workflow_manager.stepfunctions import types as t
@@ -982,11 +983,12 @@ ITEMS = 120
 @pytest.fixture
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything is done in small pieces, so that it can be cut off between any two."""
-    monkeypatch.setattr(map_runs, "READ_PER_CHUNK", 7)
+    monkeypatch.setattr(map_run_work, "READ_PER_CHUNK", 7)
     monkeypatch.setattr(map_runs, "STARTED_PER_OPERATION", 5)
     monkeypatch.setattr(map_run_rows, "ROWS_PER_PAGE", 9)
     monkeypatch.setattr(map_runs, "COLLECTED_AT_ONCE", 8)
     monkeypatch.setattr(map_runs, "RETRY_SECONDS", 0.001)
+    monkeypatch.setattr(map_run_work, "RETRY_SECONDS", 0.001)
 
 
 @pytest.mark.usefixtures("small_pieces")
