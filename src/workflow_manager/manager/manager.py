@@ -21,6 +21,7 @@ from workflow_manager.manager.following import follow
 from workflow_manager.manager.jobs import jobs
 from workflow_manager.manager.naming import ManagerSettings
 from workflow_manager.manager.once import Once
+from workflow_manager.manager.retention import Retention
 from workflow_manager.manager.sweeping import Sweeper, SweepSettings
 from workflow_manager.manager.tags import checked
 from workflow_manager.manager.times import moment
@@ -62,7 +63,8 @@ class WorkflowManager:
 
     ``changes`` tells of executions' new statuses; without it, a workflow's status is looked up when it is read.
     With ``log_groups``, state machines log their executions to one each. ``sleep`` is what waiting is done with; ``sweep`` bounds
-    the looking after workflows that nobody reads. Call ``start`` before and ``stop`` after use.
+    the looking after workflows that nobody reads. ``retention_days`` after their end workflows are deleted; 0: never.
+    Call ``start`` before and ``stop`` after use.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class WorkflowManager:
         clock: Clock = SystemClock(),  # noqa: B008 - it has no state
         sleep: Sleep = asyncio.sleep,
         sweep: SweepSettings = SweepSettings(),  # noqa: B008 - it is immutable
+        retention_days: float = 0,
     ) -> None:
         self._store = store
         self._changes = changes
@@ -89,21 +92,23 @@ class WorkflowManager:
         self._once = Once(store, self._executions, self._updates, turns, self._made_of)
         self._carried: set[asyncio.Task[Any]] = set()
         self._sweeper = Sweeper(store, self._updates, clock, sleep, settings=sweep, pushed=changes is not None)
-        self._sweeping: asyncio.Task[None] | None = None
+        self._retention = Retention(store, clock, sleep, days=retention_days) if retention_days else None
+        self._background: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Take part in status changes, and watch for what is not told."""
         if self._changes is not None:
             self._changes.subscribe(self.on_status_changes)
-        self._sweeping = asyncio.create_task(self._sweeper.sweep_for_ever())
+        self._background.append(asyncio.create_task(self._sweeper.sweep_for_ever()))
+        if self._retention is not None:
+            self._background.append(asyncio.create_task(self._retention.forget_for_ever()))
 
     async def stop(self) -> None:
         """Finish what was begun."""
-        if self._sweeping is not None:
-            self._sweeping.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._sweeping
-            self._sweeping = None
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        self._background.clear()
         await self._updates.stop()
         await asyncio.gather(*self._carried, return_exceptions=True)
 
