@@ -5,9 +5,9 @@
 What a task's ``do`` says:
 
     double   succeed with {"doubled": 2n}
-    flaky    fail once for each execution with error Flaky, then double      once   the same, with error Fatal
+    flaky    fail the first task of each execution with error Flaky, then double      once   the same, with error Fatal
     fatal    fail with error Fatal
-    silent   say nothing the first time for each execution, then double
+    silent   say nothing to the first task of each execution, then double
     beat     send three heartbeats, then double
     call     succeed the task whose token is in the input, then double
 
@@ -32,11 +32,11 @@ BEAT_SECONDS = 0.2
 
 
 class Worker:
-    def __init__(self, port: int, activity: str, log: int, seen: set[str]) -> None:
+    def __init__(self, port: int, activity: str, log: int, first: dict[str, str]) -> None:
         self.client = StepFunctionsHttp(port)
         self.activity = activity
         self.log = log
-        self.seen = seen  # names of executions whose first task has been failed, or left
+        self.first = first  # an execution's name -> its first task's token, which may be handed out again
 
     def run(self) -> None:
         while True:
@@ -52,14 +52,12 @@ class Worker:
 
     def work(self, token: str, value: dict[str, Any]) -> None:
         do, name, result = value["do"], value["name"], json.dumps({"doubled": value["n"] * 2})
-        first = name not in self.seen
+        first = self.first.setdefault(name, token) == token
         if do == "fatal" or (do in {"flaky", "once"} and first):
             error = "Flaky" if do == "flaky" else "Fatal"
             self.answer("SendTaskFailure", token, name, error=error, cause="the first try")
-            self.seen.add(name)
             return
         if do == "silent" and first:
-            self.seen.add(name)
             return
         if do == "beat":
             for _ in range(3):
@@ -96,9 +94,9 @@ class Worker:
 def main() -> None:
     port, activity, path, threads = int(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    seen: set[str] = set()
+    first: dict[str, str] = {}
     for _ in range(threads):
-        threading.Thread(target=Worker(port, activity, log, seen).run, daemon=True).start()
+        threading.Thread(target=Worker(port, activity, log, first).run, daemon=True).start()
     threading.Event().wait()
 
 
