@@ -231,6 +231,7 @@ def _manager(settings: Settings, store: Store, backend: Backend) -> WorkflowMana
         changes=backend.changes,
         log_groups=backend.log_groups,
         sweep=SweepSettings(after_seconds=settings.sweep_after_seconds, per_second=settings.sweep_per_second),
+        retention_days=0 if settings.store == "dynamodb" else settings.retention_days,  # there, items expire
     )
 
 
@@ -250,6 +251,7 @@ def _embedded(settings: Settings, database: Database, stack: AsyncExitStack) -> 
         limits=Limits(payload_bytes=settings.max_payload_bytes, history_events=settings.max_history_events),
         log_destination=logs,
         objects=_objects(settings),
+        retention_days=settings.retention_days,
     )
 
     async def start() -> None:

@@ -208,6 +208,15 @@ class Settings(Struct, frozen=True, kw_only=True):
     status_most_receives: Annotated[
         int, Meta(description="How often a message is received before it goes there.", ge=1, le=1000)
     ] = 10
+    retention_days: Annotated[
+        float,
+        Meta(
+            description="Days after its end that a workflow stays in SQLite or memory, and an execution in the embedded engine; "
+            "0: for ever.",
+            ge=0,
+            le=36_500,
+        ),
+    ] = 0
     sweep_after_seconds: Annotated[
         Seconds,
         Meta(description="On aws, an unfinished workflow that nobody has looked at for so long is looked up."),

@@ -72,6 +72,7 @@ def serve(
     status_receivers: Annotated[str | None, setting("status_receivers")] = None,
     status_dead_letter_queue_url: Annotated[str | None, setting("status_dead_letter_queue_url")] = None,
     status_most_receives: Annotated[str | None, setting("status_most_receives")] = None,
+    retention_days: Annotated[str | None, setting("retention_days")] = None,
     sweep_after_seconds: Annotated[str | None, setting("sweep_after_seconds")] = None,
     sweep_per_second: Annotated[str | None, setting("sweep_per_second")] = None,
     otel_endpoint: Annotated[str | None, setting("otel_endpoint")] = None,

@@ -17,6 +17,7 @@ from workflow_manager.database import Batch, Database, DatabaseUnavailable
 from workflow_manager.engine.core.draft import Limits
 from workflow_manager.engine.maps.map_runs import MapRuns
 from workflow_manager.engine.maps.object_stores import ObjectStores
+from workflow_manager.engine.maps.retention import Retention
 from workflow_manager.engine.mocks import Mocks, StandIn
 from workflow_manager.engine.operations.executions import Executions
 from workflow_manager.engine.operations.machines import Machines
@@ -90,6 +91,7 @@ class EmbeddedStepFunctions:
         objects: ObjectStores | None = None,
         long_poll_seconds: float = 60.0,
         log_destination: Destination | None = None,
+        retention_days: float = 0,
     ) -> None:
         arns = arns or Arns()
         clock = clock or SystemClock()
@@ -127,6 +129,7 @@ class EmbeddedStepFunctions:
         )
         self._calls.start = self._executions.start
         self._calls.stand_in = stand_in
+        self._retention = Retention(database, clock, self._runner, days=retention_days) if retention_days else None
         self._listeners: list[Listener] = []
         self._background: list[asyncio.Task[None]] = []
         self._qualified = QualifiedExecutions(database, arns, self._machines, self._versions, self._executions)
@@ -140,6 +143,8 @@ class EmbeddedStepFunctions:
         self._calls.open()
         self._map_runs.open()
         self._background = [asyncio.create_task(self._timers()), asyncio.create_task(self._outbox())]
+        if self._retention is not None:
+            self._background.append(asyncio.create_task(self._retention.forget_for_ever()))
 
     async def close(self) -> None:
         """Stop; what runs goes on after the next start."""

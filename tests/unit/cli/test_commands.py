@@ -200,7 +200,8 @@ def test_the_help_of_serve_lists_every_setting(capsys: pytest.CaptureFixture[str
     text = " ".join(capsys.readouterr().out.split())
     for option in options(Settings).values():
         assert option.flag in text
-        assert f"[{option.variable}; default: {option.default or 'empty'}]" in text
+        default = str(option.default) or "empty"
+        assert f"[{option.variable}; default: {default}]" in text
 
 
 def test_every_command_and_option_is_documented() -> None:

@@ -34,7 +34,7 @@ from workflow_manager.engine.maps.results import Results
 from workflow_manager.engine.maps.rows import MapRunRows
 from workflow_manager.engine.maps.work import Work
 from workflow_manager.engine.shell.runner import ChildOf, Runner
-from workflow_manager.engine.shell.schema import ITEM_SHIFT
+from workflow_manager.engine.shell.schema import ITEM_SHIFT, LAST_NUMBER
 from workflow_manager.stepfunctions.arns import Arns
 
 MOST_AT_ONCE = 10_000
@@ -104,7 +104,7 @@ class MapRuns:
     def begin(self, batch: Batch, execution: Execution, asked: MapRunStart) -> None:
         name = execution.machine_name.partition("/")[0]
         ((machine,),) = self._query("SELECT id FROM state_machine WHERE name = ?", (name,))
-        ((last,),) = self._query("SELECT coalesce(max(id), 0) FROM map_run")
+        ((last,),) = self._query(LAST_NUMBER.format("map_run"))
         run = MapRun(
             id=last + 1,
             execution=execution.id,

@@ -7,6 +7,7 @@ payloads, and all of them under AWS's limit, are stored where they occur; nothin
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 from workflow_manager.database import Batch, Database
@@ -27,13 +28,18 @@ class Payloads:
     def __init__(self, database: Database, *, lifted: bool) -> None:
         self._query = database.query
         self.lifted = lifted
+        self.newest: Callable[[], int] = int
+        """The highest number that an execution has by now, which ``used`` remembers of a payload (retention.py)."""
 
     def kept(self, batch: Batch, text: str) -> str:
         """What to write in place of a text: itself, or a reference to it."""
         if not self.lifted or len(text) <= LARGE:
             return text
         digest = hashlib.sha256(text.encode()).digest()
-        batch.execute("INSERT INTO payload (hash, text) VALUES (?, ?) ON CONFLICT DO NOTHING", (digest, text))
+        batch.execute(
+            "INSERT INTO payload (hash, text, used) VALUES (?, ?, ?) ON CONFLICT (hash) DO UPDATE SET used = excluded.used",
+            (digest, text, self.newest()),
+        )
         ((number,),) = batch.execute("SELECT id FROM payload WHERE hash = ?", (digest,)).fetchall()
         return f"{MARK}{number}"
 

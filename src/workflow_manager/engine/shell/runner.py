@@ -39,7 +39,7 @@ from workflow_manager.engine.core.stimuli import (
 from workflow_manager.engine.shell.logs import Destination, group_of, tell
 from workflow_manager.engine.shell.payloads import Payloads
 from workflow_manager.engine.shell.rows import LiveExecutions, MachineNames
-from workflow_manager.engine.shell.schema import SHIFT
+from workflow_manager.engine.shell.schema import LAST_NUMBER, SHIFT
 from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.changes import StatusChange
 from workflow_manager.stepfunctions.errors import ExecutionAlreadyExists, ExecutionNotRedrivable
@@ -79,6 +79,7 @@ class Runner:
         self._working = False
         self._changed: dict[str, list[asyncio.Future[None]]] = {}
         self.next_execution = 1
+        self.payloads.newest = lambda: self.next_execution
         self.next_due: float | None = None
         self.timer_set = asyncio.Event()
         self.outbox_filled = asyncio.Event()
@@ -96,7 +97,7 @@ class Runner:
 
     def open(self) -> None:
         """Read what there is to know at start; its cost does not grow with the executions that wait."""
-        ((last,),) = self._query("SELECT coalesce(max(id), 0) FROM execution")
+        ((last,),) = self._query(LAST_NUMBER.format("execution"))
         self.next_execution = last + 1
         ((self.next_due,),) = self._query("SELECT min(due) FROM timer")
 

@@ -7,6 +7,8 @@ stay after an end that is not a success, for a redrive; those of a success go.
 
 The children of a Map Run are executions whose ``machine`` is the run's id, negated: one index lists both. What they are to
 work on waits in ``map_item`` under ``run << ITEM_SHIFT | index``.
+
+The numbers of executions and Map Runs are never used again: ``forgotten`` has the highest of those that were deleted.
 """
 
 from __future__ import annotations
@@ -19,6 +21,10 @@ NUMBER = (1 << SHIFT) - 1
 
 ITEM_SHIFT = 32
 """Bits for the index of a child within its Map Run."""
+
+LAST_NUMBER = """SELECT max(
+    coalesce((SELECT max(id) FROM {0}), 0), coalesce((SELECT last FROM forgotten WHERE name = '{0}'), 0))"""
+"""Of a table, ``execution`` or ``map_run``: the highest number that one of its rows has or had."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS definition (
@@ -44,7 +50,8 @@ CREATE INDEX IF NOT EXISTS execution_status ON execution (machine, status);
 CREATE INDEX IF NOT EXISTS execution_version ON execution (machine, version, status) WHERE version IS NOT NULL;
 CREATE INDEX IF NOT EXISTS execution_alias ON execution (machine, alias, status) WHERE alias IS NOT NULL;
 CREATE TABLE IF NOT EXISTS payload (
-    id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, text TEXT NOT NULL);
+    id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, text TEXT NOT NULL, used INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS payload_used ON payload (used);
 CREATE TABLE IF NOT EXISTS redrive (
     execution INTEGER PRIMARY KEY, count INTEGER NOT NULL, date REAL NOT NULL, token TEXT);
 CREATE TABLE IF NOT EXISTS history (
@@ -77,6 +84,8 @@ CREATE INDEX IF NOT EXISTS map_run_of_execution ON map_run (execution);
 CREATE INDEX IF NOT EXISTS map_run_live ON map_run (id) WHERE phase < 3;
 CREATE TABLE IF NOT EXISTS map_item (
     key INTEGER PRIMARY KEY, items INTEGER NOT NULL, input TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS forgotten (
+    name TEXT PRIMARY KEY, last INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS outbox (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL);
 """
