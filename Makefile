@@ -41,6 +41,10 @@ check: ## Lint, types and tests, without installing anything
 	$(BIN)/python tools/generate_stepfunctions.py --check
 	$(BIN)/python tools/write_api_reference.py --check
 	$(BIN)/python tools/generate_clients.py --check
+	$(BIN)/python -m pytest -n auto --dist loadfile
+
+.PHONY: coverage
+coverage: dev ## Run the tests and show which lines and branches none of them reaches
 	$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term
 
 fuzz: dev ## Hand in hostile definitions, expressions and requests, many and others every time
