@@ -51,12 +51,15 @@ def start(tmp_path: Path) -> Iterator[Start]:
         process.communicate()
 
 
-def wait_for(path: Path, lines: int = 1) -> list[str]:
+def wait_for(path: Path, lines: int = 1, *, of: str = "") -> list[str]:
+    """The file's lines, once there are so many, and one that ends so."""
     until = time.monotonic() + PATIENCE
-    while not path.exists() or len(path.read_text().splitlines()) < lines:
+    while True:
+        found = path.read_text().splitlines() if path.exists() else []
+        if len(found) >= lines and any(line.endswith(of) for line in found):
+            return found
         assert time.monotonic() < until, f"{path.name} has not {lines} lines"
         time.sleep(0.02)
-    return path.read_text().splitlines()
 
 
 class TestInOneProcess:
@@ -96,7 +99,7 @@ class TestInOneProcess:
     def test_run_worker_stops_at_sigterm(self, start: Start, tmp_path: Path) -> None:
         workflow_id = start(sys.executable, str(APP), "leave", "sleeps").communicate(timeout=PATIENCE)[0].strip()
         worker = start(sys.executable, str(APP))
-        wait_for(tmp_path / "begun")
+        wait_for(tmp_path / "begun", of=str(worker.pid))  # the first one may have begun the task, too, before it left
         worker.send_signal(signal.SIGTERM)
 
         assert worker.wait(PATIENCE) == 0

@@ -14,6 +14,19 @@ Start = Callable[..., Awaitable[dict[str, Any]]]
 HEADER = "x-next-page-path"
 
 
+@pytest.fixture
+def start(start: Start, client: httpx.AsyncClient) -> Start:
+    """Start a workflow, and wait until its status rests: a status is a place in an index, and between two it may be missed."""
+
+    async def started(*arguments: Any, **fields: Any) -> dict[str, Any]:
+        workflow = await start(*arguments, **fields)
+        while (await client.get(f"/workflows/{workflow['id']}")).json()["status"] == "queued":
+            pass
+        return workflow
+
+    return started
+
+
 async def follow(client: httpx.AsyncClient, path: str) -> list[list[str]]:
     """The ids on every page, the empty last one included."""
     pages = []
