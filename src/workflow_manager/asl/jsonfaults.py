@@ -32,6 +32,9 @@ class JsonFault(Exception):
     message: str
     source: str
 
+    def __str__(self) -> str:
+        return self.message
+
 
 @dataclass(frozen=True, slots=True)
 class _Open:

@@ -83,6 +83,23 @@ async def test_a_start_that_is_refused(any_world: World, name: str, value: str, 
     assert await listed(any_world, machine) == ([], None)
 
 
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("", "Invalid execution input."),
+        ('{"a":', "Unexpected end-of-input within/between Object entries"),
+        ("{'a': 1}", "Unexpected character (''' (code 39)): was expecting double-quote to start field name"),
+    ],
+)
+async def test_an_input_that_is_no_json_is_refused_with_its_fault(any_world: World, value: str, why: str) -> None:
+    machine = await any_world.machine(PASS)
+
+    with pytest.raises(errors.InvalidExecutionInput) as refused:
+        await any_world.start(machine, "e", value)
+
+    assert refused.value.message == f"Invalid State Machine Execution Input: '{why}'"
+
+
 async def test_an_input_may_be_as_large_as_aws_allows(any_world: World) -> None:
     value = '"' + "x" * 262_142 + '"'
     arn = await any_world.start(await any_world.machine(PASS), value=value)
