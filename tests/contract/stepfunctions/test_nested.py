@@ -256,6 +256,24 @@ async def test_where_the_api_has_text_an_sdk_task_may_give_json(world: World) ->
     assert json.loads(str((await world.describe(f"{ARN}:execution:child:c")).input)) == {"Key": ["value"]}
 
 
+async def test_an_sdk_task_has_times_as_text_and_names_of_users_as_they_are(world: World) -> None:
+    world.clock.advance(0.25)
+    child = await world.machine({"pay": {"Type": "Pass", "Parameters": {"a.$": "$b"}, "End": True}}, "child")
+    states = {
+        "S": task(
+            "arn:aws:states:::aws-sdk:sfn:describeStateMachine",
+            Parameters={"StateMachineArn": child},
+            ResultSelector={"made.$": "$.CreationDate", "refers.$": "$.VariableReferences"},
+        )
+    }
+
+    ended = await world.ended(await world.start(await world.machine(states, "parent")))
+
+    answered = json.loads(ended.output or "")
+    assert answered["refers"] == {"pay": ["b"]}
+    assert answered["made"].endswith(".250Z")
+
+
 async def test_data_that_nest_too_deeply_to_be_passed_on_end_the_parent(tmp_path: Path, clock: VirtualClock) -> None:
     """Somewhere below the deepest input that is taken, a child's end can be written and its parent's result cannot."""
     async with running(tmp_path / "e.db", clock) as world:

@@ -13,6 +13,7 @@ from typing import Any, get_args
 import msgspec
 
 from workflow_manager.engine.core.data import text_of
+from workflow_manager.engine.core.draft import iso
 from workflow_manager.engine.tasks.integrations import IntegrationCall, IntegrationFailed
 from workflow_manager.stepfunctions.errors import StepFunctionsError
 from workflow_manager.stepfunctions.history import HistoryEvent
@@ -44,7 +45,7 @@ class OwnApi:
             code = error.code if error.code.endswith("Exception") else f"{error.code}Exception"
             raise IntegrationFailed(f"Sfn.{code}", f"{error.message} ({_said(400)}) (SDK Attempt Count: 1)") from None
         plain = msgspec.to_builtins(result, builtin_types=(HistoryEvent,))
-        return msgspec.json.encode(_initials(plain, str.upper)).decode()
+        return msgspec.json.encode(_result(plain)).decode()
 
 
 def _parameters(arguments: Any, request_type: type) -> Any:
@@ -71,10 +72,30 @@ def _said(status: int) -> str:
 
 def _initials(value: Any, case: Any) -> Any:
     """Member names with their first letter in another case, at every depth."""
-    if isinstance(value, HistoryEvent):
-        return _initials(value.wire(), case)
     if isinstance(value, dict):
         return {case(key[:1]) + key[1:]: _initials(item, case) for key, item in value.items()}
     if isinstance(value, list):
         return [_initials(item, case) for item in value]
     return value
+
+
+TIMES = {"creationDate", "redriveDate", "startDate", "stopDate", "timestamp", "updateDate"}
+MAPS = {"variableReferences"}
+"""Members whose own members are no members of the API: their names are the user's."""
+
+
+def _result(value: Any) -> Any:
+    """An answer as SDK integrations give it: times are ISO 8601, without a fraction where there is none."""
+    if isinstance(value, HistoryEvent):
+        return _result(value.wire())
+    if isinstance(value, list):
+        return [_result(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    made = {}
+    for name, item in value.items():
+        shown = item if name in MAPS else _result(item)
+        if name in TIMES and isinstance(item, int | float):
+            shown = iso(item).replace(".000Z", "Z")
+        made[name[:1].upper() + name[1:]] = shown
+    return made
