@@ -114,6 +114,52 @@ async def test_a_child_that_cannot_be_started(world: World, arguments: dict[str,
     assert f"Error Code: {code};" in str(described.cause)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ({"StateMachineArn": 1}, "The value for the field 'StateMachineArn' must be a STRING"),
+        ({"StateMachineArn": "a", "Foo": 1}, "The field 'Foo' is not supported by Step Functions"),
+        ({"stateMachineArn": "a"}, "The field 'stateMachineArn' is not supported by Step Functions"),
+    ],
+)
+@pytest.mark.parametrize("resource", [START, "arn:aws:states:::aws-sdk:sfn:startExecution"])
+async def test_arguments_that_are_no_request(world: World, arguments: dict[str, Any], why: str, resource: str) -> None:
+    parent = await world.start(await world.machine({"S": task(resource, Parameters=arguments)}))
+
+    ended = await world.ended(parent)
+
+    sent = json.dumps(arguments, separators=(",", ":"))
+    assert (ended.error, ended.cause) == (
+        "States.Runtime",
+        f"The Parameters '{sent}' could not be used to start the Task: [{why}]",
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ({}, "Value null at 'stateMachineArn' failed to satisfy constraint: Member must not be null"),
+        (
+            {"StateMachineArn": "a", "Name": "n" * 81},
+            f"Value '{'n' * 81}' at 'name' failed to satisfy constraint: Member must have length less than or equal to 80",
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    ("resource", "error"),
+    [(START, "StepFunctions"), ("arn:aws:states:::aws-sdk:sfn:startExecution", "Sfn")],
+)
+async def test_arguments_that_the_api_refuses(
+    world: World, arguments: dict[str, Any], why: str, resource: str, error: str
+) -> None:
+    parent = await world.start(await world.machine({"S": task(resource, Parameters=arguments)}))
+
+    ended = await world.ended(parent)
+
+    assert ended.error == f"{error}.ValidationException"
+    assert str(ended.cause).startswith(f"1 validation error detected: {why} (Service: ")
+
+
 async def test_a_callback_is_waited_for_though_the_child_has_ended(world: World) -> None:
     activity = await world.activity()
     machine = await world.machine({"T": task(activity)}, "child")
