@@ -107,6 +107,16 @@ async def test_an_input_may_be_as_large_as_aws_allows(any_world: World) -> None:
     assert (await any_world.describe(arn)).output == value
 
 
+@pytest.mark.parametrize("value", ["$.no", "States.Format('{}', $.no)"])
+async def test_a_path_that_leads_nowhere_is_told_with_the_input_as_it_was_given(any_world: World, value: str) -> None:
+    given = '{\n  "a": 1\n}'
+    machine = await any_world.machine({"A": {"Type": "Pass", "Parameters": {"x.$": value}, "End": True}})
+
+    ended = await any_world.ended(await any_world.start(machine, value=given))
+
+    assert str(ended.cause).endswith(f"could not be found in the input '{given}'")
+
+
 # ------------------------------------------------------------------------------------------- stopping
 
 
