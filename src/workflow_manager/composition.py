@@ -17,7 +17,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import apsw
 import structlog
@@ -31,7 +31,7 @@ from workflow_manager.clock import SystemClock
 from workflow_manager.database import Database, DataFolderInUse, DataFolderOfAnotherVersion
 from workflow_manager.engine import EmbeddedStepFunctions
 from workflow_manager.engine.core.draft import Limits
-from workflow_manager.engine.maps.object_stores import S3, ObjectStores
+from workflow_manager.engine.maps.object_stores import S3, ObjectsFailed, ObjectStores
 from workflow_manager.engine.mocks import InvalidMocks, Mocks, parse_mocks
 from workflow_manager.engine.tasks.integrations import Integration
 from workflow_manager.garbage import look_seldom
@@ -250,7 +250,7 @@ def _embedded(settings: Settings, database: Database, stack: AsyncExitStack) -> 
         max_invocations=settings.max_invocations,
         limits=Limits(payload_bytes=settings.max_payload_bytes, history_events=settings.max_history_events),
         log_destination=logs,
-        objects=_objects(settings),
+        objects=_objects(settings, ours),
         retention_days=settings.retention_days,
     )
 
@@ -302,11 +302,21 @@ def _integrations(settings: Settings, ours: ManagerSettings, stack: AsyncExitSta
         raise SettingsError(str(error)) from None
 
 
-def _objects(settings: Settings) -> ObjectStores:
-    """Where distributed Maps read and write: S3 only where Tasks may call it, too."""
+def _objects(settings: Settings, ours: ManagerSettings) -> ObjectStores:
+    """Where distributed Maps read and write: S3 only where Tasks may call it, too, and then as they do."""
     endpoint = any(os.environ.get(name) for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"))
     on = settings.aws_integrations == "on" or (settings.aws_integrations == "auto" and endpoint)
-    return ObjectStores(Path(settings.map_files) if settings.map_files else None, S3() if on else None)
+
+    def client() -> Any:
+        from workflow_manager.integrations.aws import Aws as Services
+        from workflow_manager.integrations.refusals import Unreachable
+
+        try:
+            return Services(ours.region).client("s3")
+        except Unreachable as unreachable:
+            raise ObjectsFailed(f"S3 cannot be asked: {unreachable.message}") from None
+
+    return ObjectStores(Path(settings.map_files) if settings.map_files else None, S3(client) if on else None)
 
 
 def _mocks(file: str) -> Mocks | None:

@@ -28,6 +28,7 @@ from typing import Any, TypeAlias
 import boto3
 from botocore import exceptions
 from botocore.config import Config
+from gateway import Gateway
 from lambdas import Lambda
 from matching import NOTHING, Difference, Matcher
 
@@ -330,7 +331,8 @@ def main() -> int:
     options = parser.parse_args()
     if options.serve_lambda:
         Lambda.serve(options.serve_lambda)
-    futures = replay_all(cases(options.tier, options.filter), Endpoint(options.endpoint_url), options.jobs)
+    gateway = f"http://127.0.0.1:{Gateway.serve()}" if options.tier == 3 else None
+    futures = replay_all(cases(options.tier, options.filter), Endpoint(options.endpoint_url, gateway), options.jobs)
     counts = _report(future.result() for future in futures.values())
     print(f"{counts[True]} of {counts.total()} pass")
     return 0 if counts[False] == 0 else 1

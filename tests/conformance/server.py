@@ -25,6 +25,7 @@ from workflow_manager.database import Database
 from workflow_manager.engine import EmbeddedStepFunctions
 from workflow_manager.engine.maps.object_stores import S3, ObjectStores
 from workflow_manager.engine.shell.cloudwatch import CloudWatchLogs
+from workflow_manager.integrations.aws import Aws
 from workflow_manager.integrations.choice import IntegrationSettings, choose
 from workflow_manager.stepfunctions.wire import create_wire
 
@@ -41,7 +42,7 @@ async def _serve(data: Path, listener: socket.socket, others: str | None, stack:
         database,
         integrations=choose(IntegrationSettings(), stack),
         log_destination=logs,
-        objects=ObjectStores(s3=S3()),
+        objects=ObjectStores(s3=S3(lambda: Aws("us-east-1").client("s3"))),
     )
     await engine.start()
     wire, passthrough = create_wire(engine), Passthrough(others) if others is not None else None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from dataclasses import dataclass
 from typing import Any
 
 from .diagnostics import Diagnostic
+from .jsonfaults import JsonFault, find_fault, place_in
 
 MAX_DEPTH = 250
 """Levels of nesting in a definition; a Parallel within a Parallel takes five of them."""
@@ -85,23 +85,9 @@ def _refuse(name: str) -> Any:
     raise ValueError(f"{name} is no number in JSON")
 
 
-_TOKEN = re.compile(r"[\w$]+")
-
-
 def _not_json(text: str, error: json.JSONDecodeError) -> Diagnostic:
-    """Describe the fault; for a word that means nothing in the words of the parser that AWS uses."""
-    token = _TOKEN.match(text, error.pos)
-    if token is not None and error.msg == "Expecting value":
-        message = (
-            f"Unrecognized token '{token[0][:100]}': "
-            "was expecting (JSON String, Number, Array, Object or token 'null', 'true' or 'false')"
-        )
-        column = error.colno + len(token[0])
-    else:
-        message, column = error.msg, error.colno
-    source = text if len(text) <= 500 else f"{text[:500]}[truncated {len(text) - 500} chars]"
-    place = f'[Source: (String)"{source}"; line: {error.lineno}, column: {column}]'
-    return Diagnostic("INVALID_JSON_DESCRIPTION", f"{message}\n at {place}", place)
+    fault = find_fault(text) or JsonFault(error.msg, place_in(text, error.lineno, error.colno))
+    return Diagnostic("INVALID_JSON_DESCRIPTION", f"{fault.message}\n at {fault.source}", fault.source)
 
 
 def _check_values(root: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 
 from .intrinsic_parser import Argument, Call, Constant, IntrinsicError, Text
 from .jsontext import from_text, is_longer, to_text
-from .paths import Path, getter
+from .paths import Path, getter, quoted
 from .program import Env, Expr, Failure, Json
 from .templates import constant
 
@@ -108,11 +108,11 @@ def _argument(argument: Argument, call: Call) -> Expr:
         return compile_call(argument)
     path = argument
 
-    def missing(data: Json, _env: Env) -> Failure:
+    def missing(data: Json, env: Env) -> Failure:
         return Failure(
             "States.Runtime",
             f"The function '{call.text}' had the following error: The JSONPath argument for the field '{path.text}' "
-            f"could not be found in the input '{to_text(data)}'",
+            f"could not be found in the input '{quoted(data, env)}'",
         )
 
     return getter(path, missing)

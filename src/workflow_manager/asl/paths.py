@@ -340,13 +340,19 @@ def invalid_path(path: Path) -> Missing:
 def path_for_field(path: Path, field: str) -> Missing:
     """The failure of a path in a payload template."""
 
-    def missing(data: Json, _env: Env) -> Failure:
+    def missing(data: Json, env: Env) -> Failure:
         return Failure(
             "States.Runtime",
-            f"The JSONPath '{path.text}' specified for the field '{field}' could not be found in the input '{to_text(data)}'",
+            f"The JSONPath '{path.text}' specified for the field '{field}' could not be found in the input "
+            f"'{quoted(data, env)}'",
         )
 
     return missing
+
+
+def quoted(data: Json, env: Env) -> str:
+    """What a path was looked for in, as messages show it: the state's input as it was given, white space and all."""
+    return env.given.text if env.given is not None and data is env.input else to_text(data)
 
 
 def _why_not(path: Path, data: Json, env: Env) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 Json: TypeAlias = Any
 """A JSON value: dict, list, str, int, float, bool or None. Never changed in place once it is in an execution."""
@@ -38,13 +38,20 @@ MAX_WORK = 3_000_000
 """Steps that the expressions of a state may take together: each has a bound of its own, but a state may have very many."""
 
 
+class Given(Protocol):
+    """A value together with the text that it was read from."""
+
+    @property
+    def text(self) -> str: ...
+
+
 class Env:
     """What an expression may refer to besides its data.
 
     ``context`` is the context object (``$$``), made when first asked for. ``variables`` are those of the frame.
     ``input``, ``result`` and ``error_output`` are JSONata's ``$states``; the two last are there only once they exist (ABSENT and
-    None until then). ``uuid``, ``random`` and ``now`` are the only
-    sources of what a pure function cannot know: a UUID as text, a float in [0, 1), the time in seconds since the epoch.
+    None until then); ``given`` is what ``input`` was read from, whose text messages quote. ``uuid``, ``random`` and ``now`` are
+    the only sources of what a pure function cannot know: a UUID as text, a float in [0, 1), the time in seconds since the epoch.
     ``work_left`` is what all the expressions that are given this Env may still cost together, in steps of JSONata.
     """
 
@@ -52,6 +59,7 @@ class Env:
         "_context",
         "_make_context",
         "error_output",
+        "given",
         "input",
         "now",
         "random",
@@ -77,6 +85,7 @@ class Env:
         self.random = random
         self.now = now
         self.input: Json = None
+        self.given: Given | None = None
         self.result: Json = ABSENT
         self.error_output: Json = None
         self.work_left = MAX_WORK

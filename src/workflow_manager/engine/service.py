@@ -256,13 +256,19 @@ class EmbeddedStepFunctions:
 
     @_answered
     async def describe_state_machine(self, request: t.DescribeStateMachineInput, /) -> t.DescribeStateMachineOutput:
-        return self._versions.describe(request)
+        described = self._versions.describe(request)
+        if request.included_data == "METADATA_ONLY":
+            described.definition = "{}"
+        return described
 
     @_answered
     async def describe_state_machine_for_execution(
         self, request: t.DescribeStateMachineForExecutionInput, /
     ) -> t.DescribeStateMachineForExecutionOutput:
-        return self._executions.describe_machine(request)
+        described = self._executions.describe_machine(request)
+        if request.included_data == "METADATA_ONLY":
+            described.definition = "{}"
+        return described
 
     @_answered
     async def list_state_machines(self, request: t.ListStateMachinesInput, /) -> t.ListStateMachinesOutput:

@@ -25,6 +25,7 @@ import msgspec
 from botocore import exceptions
 from botocore.config import Config
 from botocore.credentials import Credentials
+from botocore.parsers import ResponseParserError
 from botocore.session import Session
 from botocore.utils import CLIENT_NAME_TO_HYPHENIZED_SERVICE_ID_OVERRIDES as SERVICE_IDS
 
@@ -173,6 +174,9 @@ class Aws:
             except exceptions.ClientError as error:
                 refused = _refused(error)
                 raise (emulators.reworded(service, refused, parameters) if emulated else refused) from None
+            except ResponseParserError as error:
+                said = str(error).splitlines()[0]  # what follows is the whole answer
+                raise Unreachable(f"Unable to unmarshall response: {said}") from error
             except (exceptions.BotoCoreError, OSError, ValueError, TypeError, AttributeError) as error:
                 raise Unreachable(_reason(error)) from error
             return Answer(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from workflow_manager.integrations.refusals import Refused
@@ -68,9 +69,11 @@ def refusal(service: str, operation: str, parameters: Parameters) -> Refused | N
 
 
 def reworded(service: str, refused: Refused, parameters: Parameters) -> Refused:
-    """A refusal in AWS's words."""
+    """A refusal in AWS's words. S3's has a second request id, which emulators do not give."""
     if service == "sns" and refused.code == "NotFound" and "TopicArn" in parameters:
-        return Refused(refused.code, "Topic does not exist", refused.status, refused.request_id)
+        return replace(refused, message="Topic does not exist")
+    if service == "s3" and refused.extended_id is None:
+        return replace(refused, extended_id=refused.request_id)
     return refused
 
 

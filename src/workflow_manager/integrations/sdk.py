@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from workflow_manager.engine.tasks.arguments import unstartable_cause
 from workflow_manager.engine.tasks.integrations import Integration, IntegrationCall, IntegrationFailed
 from workflow_manager.integrations import shapes
 from workflow_manager.integrations.aws import Aws
@@ -124,10 +125,7 @@ def checked_request(shape: Any, call: IntegrationCall) -> shapes.Request:
 
 
 def unstartable(call: IntegrationCall, reasons: list[str]) -> IntegrationFailed:
-    return IntegrationFailed(
-        "States.Runtime",
-        f"The Parameters '{call.arguments}' could not be used to start the Task: [{', '.join(reasons)}]",
-    )
+    return IntegrationFailed("States.Runtime", unstartable_cause(call.arguments, reasons))
 
 
 def checks_members(model: Any) -> bool:

@@ -110,9 +110,16 @@ def diagnose(operation: str, body: bytes, max_payload: int = MAX_PAYLOAD) -> Ste
     misfit = next(_misfits(shape, request, ""), None)
     if misfit is not None:
         return SerializationException(misfit)
-    faults = list(_faults(shape, request, "", hidden=False))
-    if not faults:  # the decoder is stricter than the model: 1e400, for one
-        return SerializationException("A number in the request's body cannot be represented.")
+    # the decoder is stricter than the model: 1e400, for one
+    unrepresentable = SerializationException("A number in the request's body cannot be represented.")
+    return refusal(operation, request, max_payload) or unrepresentable
+
+
+def refusal(operation: str, request: dict[str, Any], max_payload: int = MAX_PAYLOAD) -> ValidationException | None:
+    """Every constraint that a request of the right types breaks; None if it breaks none."""
+    faults = list(_faults(request_shape(operation, max_payload), request, "", hidden=False))
+    if not faults:
+        return None
     errors = "error" if len(faults) == 1 else "errors"
     return ValidationException(f"{len(faults)} validation {errors} detected: {'; '.join(faults)}")
 

@@ -15,6 +15,8 @@ from workflow_manager import composition
 from workflow_manager.aws import configured
 from workflow_manager.composition import service
 from workflow_manager.engine.maps.object_stores import S3, ObjectsFailed
+from workflow_manager.integrations import aws
+from workflow_manager.manager import ManagerSettings
 from workflow_manager.settings import Settings, SettingsError
 
 ROLE = "arn:aws:iam::123456789012:role/workflow-manager"
@@ -129,12 +131,31 @@ def test_maps_call_s3_only_where_tasks_may(
 ) -> None:
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    stores = composition._objects(settings(tmp_path, aws_integrations=aws_integrations))
+    stores = composition._objects(settings(tmp_path, aws_integrations=aws_integrations), ManagerSettings())
     if called:
         assert isinstance(stores.of("orders"), S3)
     else:
         with pytest.raises(ObjectsFailed, match="aws_integrations"):
             stores.of("orders")
+
+
+@pytest.mark.parametrize(
+    ("aws_integrations", "environ", "why"),
+    [
+        ("auto", {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, "Could not connect to the endpoint"),
+        ("on", {}, "Unable to load AWS credentials"),
+    ],
+)
+def test_maps_need_no_credentials_for_an_emulator(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, aws_integrations: Any, environ: dict[str, str], why: str
+) -> None:
+    for name, value in {"AWS_EC2_METADATA_DISABLED": "true", **environ}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(aws, "ATTEMPTS", 1)
+    stores = composition._objects(settings(tmp_path, aws_integrations=aws_integrations), ManagerSettings())
+
+    with pytest.raises(ObjectsFailed, match=why):
+        stores.of("orders").open("orders", "a.csv", {})
 
 
 NEEDS = "the backend aws needs "

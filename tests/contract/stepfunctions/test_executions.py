@@ -83,11 +83,38 @@ async def test_a_start_that_is_refused(any_world: World, name: str, value: str, 
     assert await listed(any_world, machine) == ([], None)
 
 
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("", "Invalid execution input."),
+        ('{"a":', "Unexpected end-of-input within/between Object entries"),
+        ("{'a': 1}", "Unexpected character (''' (code 39)): was expecting double-quote to start field name"),
+    ],
+)
+async def test_an_input_that_is_no_json_is_refused_with_its_fault(any_world: World, value: str, why: str) -> None:
+    machine = await any_world.machine(PASS)
+
+    with pytest.raises(errors.InvalidExecutionInput) as refused:
+        await any_world.start(machine, "e", value)
+
+    assert refused.value.message == f"Invalid State Machine Execution Input: '{why}'"
+
+
 async def test_an_input_may_be_as_large_as_aws_allows(any_world: World) -> None:
     value = '"' + "x" * 262_142 + '"'
     arn = await any_world.start(await any_world.machine(PASS), value=value)
 
     assert (await any_world.describe(arn)).output == value
+
+
+@pytest.mark.parametrize("value", ["$.no", "States.Format('{}', $.no)"])
+async def test_a_path_that_leads_nowhere_is_told_with_the_input_as_it_was_given(any_world: World, value: str) -> None:
+    given = '{\n  "a": 1\n}'
+    machine = await any_world.machine({"A": {"Type": "Pass", "Parameters": {"x.$": value}, "End": True}})
+
+    ended = await any_world.ended(await any_world.start(machine, value=given))
+
+    assert str(ended.cause).endswith(f"could not be found in the input '{given}'")
 
 
 # ------------------------------------------------------------------------------------------- stopping

@@ -124,6 +124,31 @@ async def test_activities_are_made_once_described_listed_and_deleted(any_world: 
         await any_world.poll(arns[0])
 
 
+async def test_metadata_leave_the_definition_out(any_world: World) -> None:
+    machine = await any_world.machine(PASS)
+    execution = await any_world.start(machine)
+
+    described = await any_world.api.describe_state_machine(
+        t.DescribeStateMachineInput(state_machine_arn=machine, included_data="METADATA_ONLY")
+    )
+    run = await any_world.api.describe_state_machine_for_execution(
+        t.DescribeStateMachineForExecutionInput(execution_arn=execution, included_data="METADATA_ONLY")
+    )
+
+    assert (described.definition, run.definition) == ("{}", "{}")
+
+
+@pytest.mark.parametrize("kind", ["machine", "activity"])
+async def test_a_tag_given_twice_has_its_last_value(any_world: World, kind: str) -> None:
+    twice = [*tags(a="1", b="2"), *tags(a="3")]
+    if kind == "machine":
+        arn = await any_world.machine(PASS, tags=twice)
+    else:
+        arn = (await any_world.api.create_activity(t.CreateActivityInput(name="x", tags=twice))).activity_arn
+
+    assert await tags_of(any_world, arn) == {"a": "3", "b": "2"}
+
+
 @pytest.mark.parametrize("kind", ["machine", "activity"])
 async def test_tags_are_added_replaced_and_removed(any_world: World, kind: str) -> None:
     if kind == "machine":

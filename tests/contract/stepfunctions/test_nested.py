@@ -114,6 +114,52 @@ async def test_a_child_that_cannot_be_started(world: World, arguments: dict[str,
     assert f"Error Code: {code};" in str(described.cause)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ({"StateMachineArn": 1}, "The value for the field 'StateMachineArn' must be a STRING"),
+        ({"StateMachineArn": "a", "Foo": 1}, "The field 'Foo' is not supported by Step Functions"),
+        ({"stateMachineArn": "a"}, "The field 'stateMachineArn' is not supported by Step Functions"),
+    ],
+)
+@pytest.mark.parametrize("resource", [START, "arn:aws:states:::aws-sdk:sfn:startExecution"])
+async def test_arguments_that_are_no_request(world: World, arguments: dict[str, Any], why: str, resource: str) -> None:
+    parent = await world.start(await world.machine({"S": task(resource, Parameters=arguments)}))
+
+    ended = await world.ended(parent)
+
+    sent = json.dumps(arguments, separators=(",", ":"))
+    assert (ended.error, ended.cause) == (
+        "States.Runtime",
+        f"The Parameters '{sent}' could not be used to start the Task: [{why}]",
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ({}, "Value null at 'stateMachineArn' failed to satisfy constraint: Member must not be null"),
+        (
+            {"StateMachineArn": "a", "Name": "n" * 81},
+            f"Value '{'n' * 81}' at 'name' failed to satisfy constraint: Member must have length less than or equal to 80",
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    ("resource", "error"),
+    [(START, "StepFunctions"), ("arn:aws:states:::aws-sdk:sfn:startExecution", "Sfn")],
+)
+async def test_arguments_that_the_api_refuses(
+    world: World, arguments: dict[str, Any], why: str, resource: str, error: str
+) -> None:
+    parent = await world.start(await world.machine({"S": task(resource, Parameters=arguments)}))
+
+    ended = await world.ended(parent)
+
+    assert ended.error == f"{error}.ValidationException"
+    assert str(ended.cause).startswith(f"1 validation error detected: {why} (Service: ")
+
+
 async def test_a_callback_is_waited_for_though_the_child_has_ended(world: World) -> None:
     activity = await world.activity()
     machine = await world.machine({"T": task(activity)}, "child")
@@ -254,6 +300,24 @@ async def test_where_the_api_has_text_an_sdk_task_may_give_json(world: World) ->
 
     assert (await world.ended(parent)).status == "SUCCEEDED"
     assert json.loads(str((await world.describe(f"{ARN}:execution:child:c")).input)) == {"Key": ["value"]}
+
+
+async def test_an_sdk_task_has_times_as_text_and_names_of_users_as_they_are(world: World) -> None:
+    world.clock.advance(0.25)
+    child = await world.machine({"pay": {"Type": "Pass", "Parameters": {"a.$": "$b"}, "End": True}}, "child")
+    states = {
+        "S": task(
+            "arn:aws:states:::aws-sdk:sfn:describeStateMachine",
+            Parameters={"StateMachineArn": child},
+            ResultSelector={"made.$": "$.CreationDate", "refers.$": "$.VariableReferences"},
+        )
+    }
+
+    ended = await world.ended(await world.start(await world.machine(states, "parent")))
+
+    answered = json.loads(ended.output or "")
+    assert answered["refers"] == {"pay": ["b"]}
+    assert answered["made"].endswith(".250Z")
 
 
 async def test_data_that_nest_too_deeply_to_be_passed_on_end_the_parent(tmp_path: Path, clock: VirtualClock) -> None:

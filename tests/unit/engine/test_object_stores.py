@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.session import Session
 
 from workflow_manager.engine.maps.object_stores import S3, LocalFiles, ObjectsFailed, ObjectStores
 
@@ -105,20 +106,15 @@ def test_local_files_are_written_whole(root: Path) -> None:
     assert [path.name for path in (root / "results" / "p").iterdir()] == ["manifest.json"]
 
 
-class FailingClient:
+def failing_client(error: Exception) -> Any:
     """A client of S3 that raises whatever is asked of it."""
+    client = Session().create_client("s3", "us-east-1", aws_access_key_id="a", aws_secret_access_key="s")
 
-    def __init__(self, error: Exception) -> None:
-        self._error = error
+    def fail(**_: Any) -> None:
+        raise error
 
-    def get_object(self, **_: Any) -> Any:
-        raise self._error
-
-    def get_paginator(self, _: str) -> Any:
-        raise self._error
-
-    def upload_fileobj(self, *_: Any, **__: Any) -> None:
-        raise self._error
+    client.meta.events.register("before-call.s3", fail)
+    return client
 
 
 @pytest.mark.parametrize(
@@ -143,7 +139,7 @@ class FailingClient:
     ],
 )
 def test_what_s3_fails_with(error: Exception, told: str) -> None:
-    s3 = S3(lambda: FailingClient(error))
+    s3 = S3(lambda: failing_client(error))
     for work in (
         lambda: s3.open("b", "k", {}),
         lambda: list(s3.listed("b", {})),

@@ -10,9 +10,12 @@ import httpx
 import pytest
 
 from workflow_manager.asl.program import TaskResource
+from workflow_manager.asl.resources import parse_resource
 from workflow_manager.engine.core.draft import Limits
 from workflow_manager.engine.tasks.integrations import IntegrationCall, IntegrationFailed
 from workflow_manager.engine.teststate import Invocations, StateTester, evaluation
+from workflow_manager.engine.teststate.service_models import RESULTS_OF_JOBS, output_shape
+from workflow_manager.integrations.jobs import JOBS
 from workflow_manager.integrations.web import Connection, Connections, HttpTasks
 from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.arns import Arns
@@ -525,6 +528,10 @@ START = "arn:aws:states:::states:startExecution"
 ENCRYPT = "arn:aws:states:::aws-sdk:kms:encrypt"
 GET_OBJECT = "arn:aws:states:::aws-sdk:s3:getObject"
 GET_FUNCTION = "arn:aws:states:::aws-sdk:lambda:getFunction"
+GLUE_JOB = "arn:aws:states:::glue:startJobRun.sync"
+ECS_TASK = "arn:aws:states:::ecs:runTask.sync"
+BATCH_JOB = "arn:aws:states:::batch:submitJob.sync"
+BUILD = "arn:aws:states:::codebuild:startBuild.sync"
 DATE = "2026-01-01T00:00:00Z"
 
 
@@ -550,6 +557,10 @@ DATE = "2026-01-01T00:00:00Z"
         (PUT_EVENTS, {"Entries": [{}, {"EventId": []}]}, "Field 'EventId' must be a string"),
         (PUT_EVENTS, {"Entries": ["e"]}, "Field 'Entries' must be an object"),
         (PUT_EVENTS, [], "Mock result must be an object"),
+        (GLUE_JOB, {"JobRunState": "DONE"}, "Field 'JobRunState' is not an expected value"),
+        (GLUE_JOB, {"StartedOn": True}, "Field 'StartedOn' must be a string"),
+        (ECS_TASK, {"Containers": [{"ExitCode": "0"}]}, "Field 'ExitCode' must be a number"),
+        (BUILD, {"Build": {"Id": 1}}, "Field 'Id' must be a string"),
     ],
 )
 async def test_a_mocked_result_that_the_api_does_not_answer(resource: str, result: Any, why: str) -> None:
@@ -559,6 +570,26 @@ async def test_a_mocked_result_that_the_api_does_not_answer(resource: str, resul
         assert refused.value.message == f"Mock result schema validation error: {why}"
 
     assert (await answer({**TASK, "Resource": resource}, **mocked(result, "NONE"))).status == "SUCCEEDED"
+
+
+async def test_a_job_is_mocked_as_it_is_described() -> None:
+    """Times are numbers in the description of a job, where the API has timestamps."""
+    run = {"JobRunState": "SUCCEEDED", "StartedOn": 1_767_225_600_000, "CompletedOn": DATE}
+
+    assert json.loads((await answer({**TASK, "Resource": GLUE_JOB}, **mocked(run))).output or "") == run
+    with pytest.raises(ValidationException, match="Required field 'JobName' is missing"):
+        await answer({**TASK, "Resource": BATCH_JOB}, **mocked({"JobId": "j"}))
+
+
+@pytest.mark.parametrize("job", sorted(JOBS))
+def test_every_job_has_a_description_to_be_held_against(job: str) -> None:
+    service, _, action = job.partition(":")
+    operation, _ = RESULTS_OF_JOBS[service, action]
+    resource = parse_resource(f"arn:aws:states:::{job}.sync")
+
+    assert operation == JOBS[job].describe or service == "codebuild"  # whose result is like what began it answers
+    assert resource is not None
+    assert output_shape(resource) is not None
 
 
 async def test_required_fields_are_asked_for_in_strict_mode_only() -> None:

@@ -126,6 +126,14 @@ async def test_nobody_there(services: Services, url: str, why: str) -> None:
     assert unreachable.value.message == why
 
 
+async def test_an_answer_that_is_none(services: Services) -> None:
+    """What stands between, a proxy or an emulator that broke, has a page of its own for that."""
+    services.answer = (400, "<!doctype html>\n<title>Bad Gateway</title>")
+
+    with pytest.raises(Unreachable, match=r"\AUnable to unmarshall response: Unable to parse response \(.*\Z"):
+        await Aws("us-east-1", environ={"AWS_ENDPOINT_URL": services.url}).call("sns", "ListTopics", {})
+
+
 async def test_aws_itself_needs_credentials(services: Services) -> None:
     with pytest.raises(Unreachable, match="AWS_PROFILE"):
         await listed(Aws("us-east-1", environ={}))

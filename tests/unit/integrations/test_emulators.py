@@ -42,6 +42,7 @@ def test_words() -> None:
 
     assert reworded("sns", missing, {"TopicArn": "arn"}).message == "Topic does not exist"
     assert reworded("sns", missing, {"TargetArn": "arn"}) is missing
+    assert reworded("s3", missing, {}).extended_id == "id"
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,7 @@ class Draft:
             random=self.env.random,
             now=lambda: self.now,
         )
-        env.input = frame.input.value
+        env.input, env.given = frame.input.value, frame.input
         return env
 
     def context(self, frame: Frame) -> dict[str, Any]:

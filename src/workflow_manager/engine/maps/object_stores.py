@@ -64,10 +64,10 @@ class ObjectStores:
 
 
 class S3:
-    """boto3's S3: credentials, region and endpoint (AWS_ENDPOINT_URL_S3) come from where boto3 takes them."""
+    """S3 through botocore. ``client`` makes the client when it is first wanted, or raises ObjectsFailed."""
 
-    def __init__(self, client: Callable[[], Any] | None = None) -> None:
-        self._make = client if client is not None else _client
+    def __init__(self, client: Callable[[], Any]) -> None:
+        self._make = client
         self._made: Any = None
 
     @property
@@ -99,9 +99,10 @@ class S3:
                 }
 
     def put(self, bucket: str, key: str, file: BinaryIO, content_type: str, arguments: dict[str, Any]) -> None:
-        extra = {"ContentType": content_type, **arguments}
+        from boto3.s3.inject import upload_fileobj  # most servers never need it, and all would start later for it
+
         with _told():
-            self._client.upload_fileobj(file, bucket, key, ExtraArgs=extra)
+            upload_fileobj(self._client, file, bucket, key, ExtraArgs={"ContentType": content_type, **arguments})
 
 
 class _Body:
@@ -134,6 +135,7 @@ class _told:  # noqa: N801 - reads as a function where it is used
         if error is None:
             return
         from botocore.exceptions import BotoCoreError, ClientError  # loaded by then, and by those only who call S3
+        from botocore.parsers import ResponseParserError
 
         if isinstance(error, ClientError):
             answer = error.response
@@ -143,14 +145,10 @@ class _told:  # noqa: N801 - reads as a function where it is used
                 f"{said} (Service: S3, Status Code: {metadata.get('HTTPStatusCode', 0)}, "
                 f"Request ID: {metadata.get('RequestId', '')}, Extended Request ID: {metadata.get('HostId', '')})"
             ) from None
-        if isinstance(error, (BotoCoreError, ValueError, TypeError)) or type(error).__module__.startswith("boto3."):
+        if isinstance(error, ResponseParserError):
+            raise ObjectsFailed(f"S3 cannot be asked: {str(error).splitlines()[0]}") from None
+        if isinstance(error, (BotoCoreError, ValueError, TypeError, AttributeError)):
             raise ObjectsFailed(f"S3 cannot be asked: {error}") from None
-
-
-def _client() -> Any:
-    import boto3  # most servers never need it, and all would start later for it
-
-    return boto3.client("s3")
 
 
 # ------------------------------------------------------------------------------------------- local files

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec.structs import replace
 
+from workflow_manager.asl.jsonfaults import find_fault
 from workflow_manager.database import Batch, Database
 from workflow_manager.engine.core.data import Data
 from workflow_manager.engine.maps.map_run import run_of
@@ -310,19 +311,7 @@ def parse_input(text: str, limit_bytes: int) -> Any:
     try:
         return _json(text)
     except msgspec.DecodeError as error:
-        raise InvalidExecutionInput(f"Invalid State Machine Execution Input: '{_jackson(text, str(error))}'") from None
+        why = find_fault(text) or error
+        raise InvalidExecutionInput(f"Invalid State Machine Execution Input: '{why}'") from None
     except (RecursionError, UnicodeEncodeError):
         raise InvalidExecutionInput("Invalid State Machine Execution Input: 'Nested too deeply, or not text'") from None
-
-
-def _jackson(text: str, otherwise: str) -> str:
-    """What AWS's JSON parser says of the commonest faults."""
-    stripped = text.strip()
-    word = stripped[: next((i for i, c in enumerate(stripped) if not c.isalnum() and c not in "_$"), len(stripped))]
-    if word and not word[0].isdigit() and word not in ("true", "false", "null"):
-        expected = "(JSON String, Number, Array, Object or token 'null', 'true' or 'false')"
-        return f"Unrecognized token '{word}': was expecting {expected}"
-    if stripped.startswith("{") and stripped[1:].lstrip()[:1] not in ('"', "}", ""):
-        char = stripped[1:].lstrip()[0]
-        return f"Unexpected character ('{char}' (code {ord(char)})): was expecting double-quote to start field name"
-    return otherwise

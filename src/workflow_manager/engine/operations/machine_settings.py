@@ -76,18 +76,18 @@ def check_encryption(encryption: t.EncryptionConfiguration | None) -> None:
 
 
 def tag_rows(tags: list[t.Tag] | None) -> list[tuple[str, str]]:
-    """(key, value) rows. Raises ValidationException, TooManyTags."""
-    rows = []
+    """(key, value) rows; of several values for a key the last one counts. Raises ValidationException, TooManyTags."""
+    rows = {}
     for number, tag in enumerate(tags or [], 1):
         if tag.key is None:
             raise ValidationException(
                 f"1 validation error detected: Value null at 'tags.{number}.member.key' failed to satisfy constraint: "
                 "Member must not be null"
             )
-        rows.append((tag.key, tag.value or ""))
+        rows[tag.key] = tag.value or ""
     if len(rows) > MAX_TAGS:
         raise TooManyTags(f"A resource has at most {MAX_TAGS} tags")
-    return rows
+    return list(rows.items())
 
 
 def plain(settings: Settings) -> Settings:

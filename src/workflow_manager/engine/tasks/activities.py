@@ -21,6 +21,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from workflow_manager.asl.jsonfaults import find_fault
 from workflow_manager.database import Batch, Database, DatabaseUnavailable
 from workflow_manager.engine.core.frames import Execution, Phase
 from workflow_manager.engine.core.stimuli import (
@@ -314,7 +315,7 @@ class Activities:
         try:
             msgspec.json.decode(request.output)
         except (msgspec.DecodeError, RecursionError, UnicodeEncodeError) as error:
-            raise InvalidOutput(f"Invalid Output: '{error}'") from None
+            raise InvalidOutput(f"Invalid Output: '{find_fault(request.output) or error}'") from None
         await self._answer(request.task_token, lambda frame, event: TaskSucceeded(frame, event, request.output))
         return t.SendTaskSuccessOutput()
 

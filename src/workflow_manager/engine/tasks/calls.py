@@ -33,6 +33,7 @@ from workflow_manager.engine.shell.express import NOT_SUPPORTED, Express
 from workflow_manager.engine.shell.machine import Machine
 from workflow_manager.engine.shell.runner import Runner
 from workflow_manager.engine.tasks.activities import Activities
+from workflow_manager.engine.tasks.arguments import Unstartable
 from workflow_manager.engine.tasks.integrations import (
     LAMBDA,
     Integration,
@@ -216,7 +217,7 @@ class Calls:
                 told=(execution.id, stimulus),
                 qualifier=(version, alias),
             )
-        except StepFunctionsError as error:
+        except (StepFunctionsError, Unstartable) as error:
             self._runner.take(batch, execution.id, nested_failure(call, error))
 
     def _start_nested_express(
@@ -232,7 +233,7 @@ class Calls:
         try:
             arn, name, data = nested_arguments(msgspec.json.decode(call.arguments))
             made = await self.start(t.StartExecutionInput(state_machine_arn=arn, name=name, input=data.text))
-        except StepFunctionsError as error:
+        except (StepFunctionsError, Unstartable) as error:
             return nested_failure(call, error)
         return nested_answer(call, made.execution_arn, made.start_date)
 

@@ -16,27 +16,22 @@ from workflow_manager.engine.core.data import Data, text_of
 from workflow_manager.engine.core.frames import Execution
 from workflow_manager.engine.core.stimuli import Outcome, Stimulus, TaskCall, TaskFailed, TaskSubmitted, TaskSucceeded
 from workflow_manager.engine.operations.machine_settings import check_name
-from workflow_manager.stepfunctions.errors import InvalidArn, StepFunctionsError, ValidationException
+from workflow_manager.engine.tasks.arguments import Unstartable, api_request, unstartable_cause
+from workflow_manager.stepfunctions.errors import StepFunctionsError
 
 
 def nested_arguments(arguments: Any) -> tuple[str, str, Data]:
-    """(state machine ARN, execution name, input). Raises StepFunctionsError."""
-    if not isinstance(arguments, dict):
-        raise ValidationException("The Parameters of startExecution must be an object")
-    arn = arguments.get("StateMachineArn")
-    if not isinstance(arn, str):
-        raise InvalidArn("Invalid Arn: 'StateMachineArn must be a string'")
-    name = arguments.get("Name")
-    if name is None:
-        name = str(uuid.uuid4())
-    elif not isinstance(name, str) or not 1 <= len(name) <= 80:
-        raise ValidationException("Name must be a string of 1 to 80 characters")
+    """(state machine ARN, execution name, input). Raises Unstartable, StepFunctionsError."""
+    value = {}
+    if isinstance(arguments, dict) and "Input" in arguments:  # of any type, with text for text that is JSON
+        value, arguments = arguments["Input"], {name: item for name, item in arguments.items() if name != "Input"}
+    request = api_request("StartExecution", arguments)
+    name = request.get("name") or str(uuid.uuid4())
     check_name(name)
-    value = arguments.get("Input", {})
     if isinstance(value, str):
         with_text = _json_or_none(value)
-        return arn, name, with_text if with_text is not None else Data(value)
-    return arn, name, Data({} if value is None else value)
+        return request["stateMachineArn"], name, with_text if with_text is not None else Data(value)
+    return request["stateMachineArn"], name, Data({} if value is None else value)
 
 
 def _json_or_none(text: str) -> Data | None:
@@ -54,18 +49,23 @@ def nested_answer(call: TaskCall, arn: str, start: float, child: str | None = No
     return TaskSubmitted(call.frame, call.scheduled_event, started, child)
 
 
-def nested_failure(call: TaskCall, error: StepFunctionsError) -> TaskFailed:
-    cause = (
-        f"{error.message} (Service: AWSStepFunctions; Status Code: 400; Error Code: {error.code}; "
-        f"Request ID: {uuid.uuid4()}; Proxy: null)"
-    )
+def nested_failure(call: TaskCall, error: StepFunctionsError | Unstartable) -> TaskFailed:
+    if isinstance(error, Unstartable):
+        name, cause = "States.Runtime", unstartable_cause(call.arguments, error.reasons)
+    else:
+        name = f"StepFunctions.{error.code.removesuffix('Exception')}Exception"
+        cause = (
+            f"{error.message} (Service: AWSStepFunctions; Status Code: 400; Error Code: {error.code}; "
+            f"Request ID: {uuid.uuid4()}; Proxy: null)"
+        )
     submitting = call.resource.pattern != "request_response"
-    return TaskFailed(call.frame, call.scheduled_event, f"StepFunctions.{error.code}Exception", cause, submitting)
+    return TaskFailed(call.frame, call.scheduled_event, name, cause, submitting)
 
 
 def _started(arn: str, start: float, request_id: str) -> dict[str, Any]:
     """What the SDK that AWS calls itself with answers."""
-    body = f'{{"executionArn":"{arn}","startDate":{start / 1e9:.12f}E9}}'  # as AWS writes times
+    seconds = f"{start / 1e9:.12f}".rstrip("0")  # as Java writes numbers: no more digits than there are
+    body = f'{{"executionArn":"{arn}","startDate":{seconds}E9}}'
     headers = {
         "Content-Length": str(len(body)),
         "Content-Type": "application/x-amz-json-1.0",

@@ -77,7 +77,7 @@ class Attempt:
 def before_work(attempt: Attempt) -> Json:
     """Evaluate everything that comes before the state's work; answer what it works on. Raises Failure."""
     attempt.seen.input = attempt.trial.input.text
-    attempt.env.input = attempt.trial.input.value
+    attempt.env.input, attempt.env.given = attempt.trial.input.value, attempt.trial.input
     attempt.next_state = attempt.state.next
     return BEFORE[type(attempt.state)](attempt, attempt.state)
 
@@ -203,7 +203,7 @@ def _selected(state: MapState, value: Json, env: Env, index: int, item: Json) ->
         random=env.random,
         now=env.now,
     )
-    inner.input = env.input
+    inner.input, inner.given = env.input, env.given
     return state.item_selector(value, inner)
 
 

@@ -1,11 +1,13 @@
 """A mocked result held against what the service's API answers (``mock.fieldValidationMode``).
 
 STRICT asks for every required field and checks every field that the API knows; PRESENT checks only what is there; NONE
-checks nothing. Fields that the API does not know are let through. Names are PascalCase, as Tasks see them.
+checks nothing. Fields that the API does not know are let through. Names are PascalCase, as Tasks see them. What a ``.sync``
+waits for is held against the operation that describes it.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from workflow_manager.asl.program import Json, TaskResource
@@ -29,8 +31,7 @@ KINDS: dict[str, tuple[tuple[type, ...], str]] = {
 
 OPAQUE: dict[tuple[str, str], frozenset[str]] = {
     ("lambda", "invoke"): frozenset({"Payload"}),
-    ("states", "startExecution.sync"): frozenset({"StartDate", "StopDate", "RedriveDate"}),
-    ("states", "startExecution.sync:2"): frozenset({"StartDate", "StopDate", "RedriveDate", "Input", "Output"}),
+    ("states", "startExecution.sync:2"): frozenset({"Input", "Output"}),
 }
 """Service, resource -> fields that the integration answers in another form than the API; any value of theirs will do."""
 
@@ -47,38 +48,49 @@ def check_result(resource: TaskResource, result: Json, mode: str) -> None:
     if not isinstance(result, dict):
         raise _error("Mock result must be an object")
     opaque = OPAQUE.get((resource.service, resource.resource), frozenset())
-    _check_members(shape, result, mode, opaque)
+    _Check(mode, numbers_are_dates=resource.pattern in ("sync", "sync:2")).members(shape, result, opaque)
 
 
-def _check_members(shape: Shape, value: dict[str, Json], mode: str, opaque: frozenset[str] = frozenset()) -> None:
-    if mode == "STRICT":
-        for name in shape.required:
-            if value.get(name) is None:
-                raise _error(f"Required field '{name}' is missing")
-    for name, member in value.items():
-        known = shape.members.get(name)
-        if known is not None and member is not None and name not in opaque:
-            _check(known, member, name, mode)
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """``numbers_are_dates``: a job's description has its times in milliseconds, too."""
+
+    mode: str
+    numbers_are_dates: bool
+
+    def members(self, shape: Shape, value: dict[str, Json], opaque: frozenset[str] = frozenset()) -> None:
+        if self.mode == "STRICT":
+            for name in shape.required:
+                if value.get(name) is None:
+                    raise _error(f"Required field '{name}' is missing")
+        for name, member in value.items():
+            known = shape.members.get(name)
+            if known is not None and member is not None and name not in opaque:
+                self.value(known, member, name)
+
+    def value(self, shape: Shape, value: Any, name: str) -> None:
+        """Check one value; ``name`` is that of the field it is in."""
+        if shape.document:
+            return
+        kind = "long" if shape.kind == "timestamp" and self.numbers_are_dates and _is_number(value) else shape.kind
+        kinds, expected = KINDS[kind]
+        if not _is_one_of(value, kinds):
+            raise _error(f"Field '{name}' must be {expected}")
+        if shape.enum and value not in shape.enum:
+            raise _error(f"Field '{name}' is not an expected value")
+        _check_bounds(shape, value, name)
+        if kind == "structure":
+            self.members(shape, value)
+        elif kind == "list":
+            for element in value:
+                self.value(shape.element, element, name)
+        elif kind == "map":
+            for key, element in value.items():
+                self.value(shape.element, element, key)
 
 
-def _check(shape: Shape, value: Any, name: str, mode: str) -> None:
-    """Check one value; ``name`` is that of the field it is in."""
-    if shape.document:
-        return
-    kinds, expected = KINDS[shape.kind]
-    if not _is_one_of(value, kinds):
-        raise _error(f"Field '{name}' must be {expected}")
-    if shape.enum and value not in shape.enum:
-        raise _error(f"Field '{name}' is not an expected value")
-    _check_bounds(shape, value, name)
-    if shape.kind == "structure":
-        _check_members(shape, value, mode)
-    elif shape.kind == "list":
-        for element in value:
-            _check(shape.element, element, name, mode)
-    elif shape.kind == "map":
-        for key, element in value.items():
-            _check(shape.element, element, key, mode)
+def _is_number(value: Json) -> bool:
+    return _is_one_of(value, (int, float))
 
 
 def _is_one_of(value: Json, kinds: tuple[type, ...]) -> bool:

@@ -52,8 +52,41 @@ FOLDERS = {
 NARROWER: dict[tuple[str, str], dict[str, float]] = {("lambda", "MemorySize"): {"max": 10_240}}
 """Folder, shape -> bounds that Step Functions was recorded to hold to although the service has moved them since."""
 
-RESULTS_OF_JOBS = {("states", "startExecution"): "DescribeExecution"}
-"""Service, action of a ``.sync`` -> the operation whose answer is its result."""
+ELEMENT = "*"
+RESULTS_OF_JOBS: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {
+    ("athena", "startQueryExecution"): ("GetQueryExecution", ()),
+    ("batch", "submitJob"): ("DescribeJobs", ("Jobs", ELEMENT)),
+    ("bedrock", "createModelCustomizationJob"): ("GetModelCustomizationJob", ()),
+    ("codebuild", "retryBuildBatch"): ("RetryBuildBatch", ()),
+    ("codebuild", "startBuild"): ("StartBuild", ()),
+    ("codebuild", "startBuildBatch"): ("StartBuildBatch", ()),
+    ("databrew", "startJobRun"): ("DescribeJobRun", ()),
+    ("ecs", "runTask"): ("DescribeTasks", ("Tasks", ELEMENT)),
+    **{
+        ("eks", f"{does}{kind}"): (f"Describe{kind}", ())
+        for does in ("create", "delete")
+        for kind in ("Addon", "Cluster", "FargateProfile", "Nodegroup")
+    },
+    ("elasticmapreduce", "addStep"): ("DescribeStep", ()),
+    ("elasticmapreduce", "createCluster"): ("DescribeCluster", ()),
+    ("elasticmapreduce", "terminateCluster"): ("DescribeCluster", ()),
+    ("emr-containers", "deleteVirtualCluster"): ("DescribeVirtualCluster", ()),
+    ("emr-containers", "startJobRun"): ("DescribeJobRun", ()),
+    **{
+        ("emr-serverless", f"{does}Application"): ("GetApplication", ())
+        for does in ("create", "delete", "start", "stop")
+    },
+    ("emr-serverless", "cancelJobRun"): ("GetJobRun", ()),
+    ("emr-serverless", "startJobRun"): ("GetJobRun", ()),
+    ("glue", "startJobRun"): ("GetJobRun", ("JobRun",)),
+    ("mediaconvert", "createJob"): ("GetJob", ()),
+    **{
+        ("sagemaker", f"create{kind}Job"): (f"Describe{kind}Job", ())
+        for kind in ("AutoML", "HyperParameterTuning", "Labeling", "Processing", "Training", "Transform")
+    },
+    ("states", "startExecution"): ("DescribeExecution", ()),
+}
+"""Service, action of a ``.sync`` -> the operation whose answer its result is made from, and which members lead to it."""
 
 
 class _Target(msgspec.Struct):
@@ -112,17 +145,22 @@ class Shape:
 
 def output_shape(resource: TaskResource) -> Shape | None:
     """What a Task's call answers; None where no API's model says."""
-    service, action = resource.service.removeprefix(SDK), resource.action
+    service, action, path = resource.service.removeprefix(SDK), resource.action, tuple[str, ...]()
     if resource.pattern in ("sync", "sync:2"):
         if (service, action) not in RESULTS_OF_JOBS:
             return None
-        action = RESULTS_OF_JOBS[service, action]
+        action, path = RESULTS_OF_JOBS[service, action]
     folder = _folder(service)
     if folder is None:
         return None
     operation = _model(folder).operations.get(_capital(action))
     output = operation.output if operation is not None else None
-    return None if output is None else _shape(folder, output.shape)
+    if output is None:
+        return None
+    shape = _shape(folder, output.shape)
+    for name in path:
+        shape = shape.element if name == ELEMENT else shape.members[name]
+    return shape
 
 
 def _capital(name: str) -> str:
