@@ -155,7 +155,9 @@ def test_history_and_following_many(wfm: Cli) -> None:
     assert [event["type"] for event in wfm.lines("history", workflow, "--state", "judge")][:1] == ["ChoiceStateEntered"]
     assert wfm.lines("history", workflow, "--after", str(len(events))) == []
     assert "ParallelStateEntered" in wfm("history", workflow, "--full", table=True)
-    assert "ExecutionFailed" in wfm("follow", workflow, table=True, code=1)
+    *_, last, status = wfm("follow", workflow, table=True, code=1).splitlines()
+    assert "ExecutionFailed" in last
+    assert "  failed  " in status
     lines = wfm("follow", workflow, "--errors", table=True, code=1).splitlines()
     assert all("Failed" in line or "failed" in line for line in lines)
 

@@ -157,12 +157,19 @@ class _Followed:
         threading.Thread(target=self._read, args=(workflow,), daemon=True).start()
 
     def _read(self, workflow: Workflow) -> None:
-        from workflow_manager.client import ClientError
+        from workflow_manager.client import WORKFLOW, ClientError
+        from workflow_manager.model import WorkflowStatus
 
+        ended: Event | None = None  # is told last, though it is what a stream begins with where the end has been
         try:
             with self._at.another_client() as client:
                 for event in client.events(workflow.id):
-                    self._lines.put((workflow, event))
+                    if event.name == WORKFLOW and WorkflowStatus(event.data.get("status", "queued")).final:
+                        ended = event
+                    else:
+                        self._lines.put((workflow, event))
+            if ended is not None:
+                self._lines.put((workflow, ended))
         except ClientError as error:
             complain(f"workflow {workflow.id} is followed no more: {error}")
         self._lines.put((workflow, None))
