@@ -27,6 +27,9 @@ def dynamodb_url() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def moto_url() -> Iterator[str]:
     """Where moto answers, which stands in for all of AWS."""
+    from moto_sfn import mend  # takes half a second, and few tests need it
+
+    mend()
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

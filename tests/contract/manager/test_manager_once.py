@@ -52,9 +52,9 @@ async def saved(world: World) -> list[str]:
 
 async def executions(world: World) -> list[str]:
     found = []
-    for machine in (await world.engine.list_state_machines(t.ListStateMachinesInput())).state_machines:
+    for machine in (await world.backend.list_state_machines(t.ListStateMachinesInput())).state_machines:
         request = t.ListExecutionsInput(state_machine_arn=machine.state_machine_arn)
-        found += [each.name for each in (await world.engine.list_executions(request)).executions]
+        found += [each.name for each in (await world.backend.list_executions(request)).executions]
     return found
 
 
@@ -342,7 +342,7 @@ async def test_one_that_ends_while_it_is_begun_does_not_run_on(untold: World, st
     untold.stepfunctions.before["start_execution"] = ends
 
     assert (await start(untold)).status is status
-    described = await untold.engine.describe_execution(
+    described = await untold.backend.describe_execution(
         t.DescribeExecutionInput(execution_arn=ARNS.execution("ns--d--0--wait", ID))
     )
     assert (described.status, described.cause) == ("ABORTED", "why")
