@@ -62,6 +62,12 @@ def condition_failed(request: Any) -> AWSResponse | None:
 
 throughput = answered(400, "ProvisionedThroughputExceededException", "The level of configured throughput was exceeded")
 
+
+def changed_meanwhile(request: Any) -> AWSResponse | None:
+    """Somebody else was faster to change the workflow. What is new, or a lease, is written."""
+    return None if b"attribute_not_exists" in request.body else _refused(request)
+
+
 NOT_DONE = [
     pytest.param(throttled, "more than it allows at the moment", id="throttled"),
     pytest.param(throughput, "more than it allows at the moment", id="throughput exceeded"),
@@ -449,6 +455,27 @@ class TestResume:
             assert (await world.store.workflow(original)).retries == begun_
 
         await at_each_call(world, lambda: failed(client), lambda id_: resume(client, id_), fault, judge)
+
+    @pytest.mark.parametrize("times", [5, 1000], ids=["a short storm", "a long one"])
+    async def test_a_storm_of_others_changes(self, world: World, client: httpx.AsyncClient, times: int) -> None:
+        """It is waited out; where it does not end, 503, and the retry never begins. The next try makes one."""
+        await define(client)
+        original = await failed(client)
+        world.store_faults.next["PutItem"] = [changed_meanwhile] * times
+
+        answer = await resume(client, original)
+
+        world.store_faults.next.clear()
+        if times == 5:
+            assert answer.status_code == 200, answer.text
+            assert answer.json()["id"] in await executions(world)
+            return
+        assert_refused(answer, "is being changed by others all the time; nothing was written, try again", "PutItem")
+        [left] = [each for each in (await stored(world)).values() if each.retry_for == original]
+        assert left.id not in await executions(world)
+        assert (await resume(client, original)).status_code == 200
+        world.clock.advance(300)
+        assert (await client.get(f"/workflows/{left.id}")).json()["status"] == "failed"
 
     @pytest.mark.parametrize("fault", PASSING)
     async def test_passing(self, world: World, client: httpx.AsyncClient, fault: Fault) -> None:
