@@ -9,11 +9,15 @@ What else it does otherwise than AWS is left as it is: moto_cases.py has the cas
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache, partialmethod
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import boto3
+import botocore.endpoint
 from dynamodb_world import emptied_moto
 from moto.core.responses import ActionResult
 from moto.stepfunctions.responses import StepFunctionResponse
@@ -68,22 +72,36 @@ def _until(holds: Callable[[], bool]) -> None:
         time.sleep(_LOOK_SECONDS)
 
 
+@contextmanager
+def without_pauses() -> Iterator[None]:
+    """What moto answers with 500 it does not answer otherwise when botocore tries again: it need not wait for that."""
+    with patch.object(botocore.endpoint, "time", SimpleNamespace(sleep=lambda _: None)):
+        yield
+
+
 def on_emptied_moto(url: str) -> AwsStepFunctions:
-    """A client in the account of the tests' settings; nothing is there."""
-    session = _session(url)
+    """A client in the account of the tests' settings; nothing is there, and it knows of nothing."""
+    stepfunctions = _client(url)
     emptied_moto(url)
-    return AwsStepFunctions(session=session, endpoint_url=url, threads=8, polls=1)
+    stepfunctions._immutable.clear()
+    return stepfunctions
 
 
 @cache
-def _session(url: str) -> boto3.Session:
-    """One for all, as a session reads the service's model once. moto tells accounts apart by a header."""
+def _client(url: str) -> AwsStepFunctions:
+    """One for all tests: to make one takes longer than most of them. moto tells accounts apart by a header."""
     session = boto3.Session(aws_access_key_id="any", aws_secret_access_key="any", region_name="us-east-1")
     session.events.register("before-call.sfn", _in_the_account)
     session.client(
         "stepfunctions", endpoint_url=url
     ).list_activities()  # moto loads much before it answers the first time
-    return session
+    return AwsStepFunctions(session=session, endpoint_url=url, threads=8, polls=1)
+
+
+async def close_client(url: str) -> None:
+    """At the end, if there is one."""
+    if _client.cache_info().currsize:
+        await _client(url).close()
 
 
 def _in_the_account(params: dict[str, Any], **_: object) -> None:

@@ -45,11 +45,12 @@ async def a_pair(
     elif name == "embedded+sqlite":
         yield Pair(engine, SqliteStore(database))
     elif name == MOTO:
-        from moto_sfn import on_emptied_moto  # takes half a second, and few tests need it
+        from moto_sfn import on_emptied_moto, without_pauses  # takes half a second, and few tests need it
 
-        on_moto = await asyncio.to_thread(on_emptied_moto, moto_url())
-        async with empty_store(dynamodb_url) as dynamodb, on_moto as stepfunctions:
-            yield Pair(stepfunctions, dynamodb, backend=stepfunctions, tells=False)
+        stepfunctions = await asyncio.to_thread(on_emptied_moto, moto_url())
+        async with empty_store(dynamodb_url) as dynamodb:
+            with without_pauses():
+                yield Pair(stepfunctions, dynamodb, backend=stepfunctions, tells=False)
     else:
         async with (
             empty_store(dynamodb_url) as dynamodb,

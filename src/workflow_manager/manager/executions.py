@@ -28,8 +28,9 @@ from workflow_manager.store import Store
 
 REMEMBERED = 10_000
 """How many started workflows' state machines are known without reading the workflow."""
-BEFORE = timedelta(hours=1)
-"""An execution that began so long before its workflow was made is not that workflow's: clocks differ by less."""
+BEFORE = timedelta(hours=12)
+"""An execution that began so long before its workflow was made is not that workflow's: clocks differ by less, and an earlier
+workflow of the same id was kept for longer."""
 
 
 class NameTaken(BackendUnavailable):
