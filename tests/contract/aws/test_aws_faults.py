@@ -387,6 +387,29 @@ class TestResume:
 
 
 class TestReading:
+    @pytest.mark.parametrize("faults", PASSING)
+    async def test_passing(self, world: World, client: httpx.AsyncClient, faults: list[Fault]) -> None:
+        """200, with what has become of it, and how."""
+        workflow_id = await begun(client, FAIL)
+        for operation in ("DescribeExecution", "GetExecutionHistory"):
+            world.faults.next[operation] = list(faults)
+
+        answer = await client.get(f"/workflows/{workflow_id}")
+
+        assert (answer.status_code, answer.json()["status"]) == (200, "failed")
+        assert [job["state"] for job in answer.json()["jobs"]] == ["choose"]
+
+    @pytest.mark.parametrize("faults", UNKNOWN[:3])
+    async def test_no_answer(self, world: World, client: httpx.AsyncClient, faults: list[Fault]) -> None:
+        """503: what is stored of an unfinished workflow may not be true any more. It is left as it is."""
+        workflow_id = await begun(client)
+        before = await stored(world)
+        world.faults.next["DescribeExecution"] = list(faults)
+
+        assert_refused(await client.get(f"/workflows/{workflow_id}"), "BackendUnavailable", "DescribeExecution")
+
+        assert await stored(world) == before
+
     @pytest.mark.parametrize(("faults", "message"), NOT_DONE)
     async def test_one(self, world: World, client: httpx.AsyncClient, faults: list[Fault], message: str) -> None:
         """503 with what to do: what is stored of an unfinished workflow may not be true any more. It is left as it is."""
