@@ -13,6 +13,7 @@ import gzip
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -40,7 +41,7 @@ pytestmark = pytest.mark.acceptance
 
 ROOT = Path(__file__).parents[2]
 RECORDED = ROOT / "tests" / "conformance" / "data" / "cases"
-PYTHON = os.environ.get("WFM_TEST_LAMBDA_PYTHON", sys.executable)
+PYTHON = shutil.which(os.environ.get("WFM_TEST_LAMBDA_PYTHON", sys.executable)) or "no such Python"
 ARNS = Arns(account="000000000000")
 MACHINES: dict[str, dict[str, Any]] = {
     "succeeds": {"StartAt": "s", "States": {"s": {"Type": "Pass", "Result": {"n": 1}, "End": True}}},
