@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import urllib.request
 from collections.abc import Iterator
@@ -27,6 +28,9 @@ def dynamodb_url() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def moto_url() -> Iterator[str]:
     """Where moto answers, which stands in for all of AWS."""
+    from moto_sfn import close_client, mend  # takes half a second, and few tests need it
+
+    mend()
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -39,4 +43,5 @@ def moto_url() -> Iterator[str]:
     )
     urllib.request.urlopen(config).close()
     yield url
+    asyncio.run(close_client(url))
     server.stop()

@@ -134,10 +134,7 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
     """
     metrics = Metrics()
     aws = _configured(settings) if settings.backend == "aws" else None  # before anything is made
-    try:
-        traces = tracing(settings.otel_endpoint, os.environ)
-    except CannotTrace as error:
-        raise CannotServe(str(error)) from None
+    traces = _tracing(settings)
     async with AsyncExitStack() as stack:
         if traces is not None:
             stack.callback(traces.close)
@@ -331,6 +328,14 @@ def _mocks(file: str) -> Mocks | None:
         raise SettingsError(f"mock_config: {file}: {error}") from None
 
 
+def _tracing(settings: Settings) -> Tracing | None:
+    """What traces, if that is wanted. Raises CannotServe."""
+    try:
+        return tracing(settings.otel_endpoint, os.environ)
+    except CannotTrace as error:
+        raise CannotServe(str(error)) from None
+
+
 def _configured(settings: Settings) -> Aws:
     from workflow_manager.aws import configured
 
@@ -385,11 +390,15 @@ async def delivery(settings: Settings) -> AsyncIterator[Deliver]:
     """
     if settings.backend != "aws":
         raise SettingsError("a function needs WFM_BACKEND=aws: the embedded engine runs in a server only")
-    aws, metrics = _configured(settings), Metrics()
+    aws, metrics, traces = _configured(settings), Metrics(), _tracing(settings)
     async with AsyncExitStack() as stack:
+        if traces is not None:
+            stack.callback(traces.close)
+            traces.instrument(aws.session)
         store = await _store(settings, None, lambda: aws.session, metrics)
         stack.push_async_callback(store.close)
-        yield _manager(settings, store, _aws(settings, aws, aws.session, metrics, stack)).apply_status_changes
+        write = _manager(settings, store, _aws(settings, aws, aws.session, metrics, stack)).apply_status_changes
+        yield write if traces is None else traces.delivering(write, sent=True)
 
 
 async def _status_queue(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
-from dynamodb_world import new_prefix
+from dynamodb_world import emptied_moto, new_prefix
 from server_process import WFM, ServerProcess, free_port
 
 pytestmark = pytest.mark.acceptance
@@ -85,7 +85,7 @@ class Cli:
         )
 
 
-PAIRS = ["embedded+sqlite", "embedded+memory", "aws+dynamodb"]
+PAIRS = ["embedded+sqlite", "embedded+memory", "aws+dynamodb", "moto+dynamodb"]
 REPRESENTATIVE = {
     "test_what_is_unchanged_makes_no_version",
     "test_the_exit_code_says_whether_a_followed_workflow_succeeded",
@@ -94,11 +94,14 @@ REPRESENTATIVE = {
 }
 """What runs on every pair: each thing that commands ask of backend or store, once (apply, submit, follow, cancel, resume,
 resolve, lists). The others are about the command line itself, and run on the first pair."""
+STORE_ONLY = {"test_what_is_unchanged_makes_no_version", "test_lists_are_filtered"}
+"""Not on moto, of which these ask nothing that the others do not."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "server" in metafunc.fixturenames:
-        pairs = PAIRS if metafunc.function.__name__ in REPRESENTATIVE else PAIRS[:1]
+        name = metafunc.function.__name__
+        pairs = PAIRS[: 3 if name in STORE_ONLY else 4] if name in REPRESENTATIVE else PAIRS[:1]
         metafunc.parametrize("server", pairs, indirect=True, scope="module")
 
 
@@ -106,7 +109,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, dynamodb_url: str
 ) -> Iterator[ServerProcess]:
-    """``aws``: a server of ours again, which is AWS Step Functions to the one that is tested."""
+    """``aws``: a server of ours again, which is AWS Step Functions to the one that is tested; ``moto``: moto is that."""
     data = tmp_path_factory.mktemp("cli") / "data"
     backend, store = request.param.split("+")
     environment = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
@@ -119,6 +122,9 @@ def server(
         if backend == "aws":
             stand_in = ServerProcess(data.with_name("sfn"), "--region", "us-east-1", "--account-id", "123456789012")
             environment["AWS_ENDPOINT_URL_SFN"] = stack.enter_context(stand_in).url
+        if backend == "moto":
+            environment["AWS_ENDPOINT_URL_SFN"] = emptied_moto(request.getfixturevalue("moto_url"))
+        if backend != "embedded":
             arguments += ["--backend", "aws", "--role-arn", "arn:aws:iam::123456789012:role/any"]
         yield stack.enter_context(ServerProcess(data, *arguments, environment=environment))
 

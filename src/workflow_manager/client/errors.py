@@ -57,7 +57,7 @@ class InvalidWorkflowDefinition(InvalidRequest):
 
 
 class IdempotencyKeyReused(InvalidRequest):
-    """The key is that of a workflow with other content: ``details`` has its ``workflowID``, and the ``fields`` that differ."""
+    """The key is another workflow's: ``details`` has its ``workflowID``, and the ``fields`` that differ if it is still kept."""
 
     expected_code = "IdempotencyKeyReused"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import NamedTuple, TypeAlias
 
 from workflow_manager.clock import Clock
@@ -15,7 +16,7 @@ from workflow_manager.manager.machines import StateMachines
 from workflow_manager.manager.naming import Arns, ManagerSettings
 from workflow_manager.manager.status import CANCELLED_ERROR
 from workflow_manager.model import Workflow
-from workflow_manager.model.errors import StartUnknown, StorageUnavailable
+from workflow_manager.model.errors import BackendUnavailable, StartUnknown, StorageUnavailable
 from workflow_manager.stepfunctions import errors
 from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.arns import parse_execution_arn
@@ -27,6 +28,16 @@ from workflow_manager.store import Store
 
 REMEMBERED = 10_000
 """How many started workflows' state machines are known without reading the workflow."""
+BEFORE = timedelta(hours=12)
+"""An execution that began so long before its workflow was made is not that workflow's: clocks differ by less, and an earlier
+workflow of the same id was kept for longer."""
+
+
+class NameTaken(BackendUnavailable):
+    """The workflow's execution cannot have its name: an earlier workflow of the same id, kept no longer, had one of it.
+
+    Step Functions keeps the name of an execution for 90 days after its end (API reference, StartExecution: name).
+    """
 
 
 Undoable: TypeAlias = Callable[[], Awaitable[None]]
@@ -104,7 +115,7 @@ class Executions:
     async def begin(self, workflow: Workflow, call: Call) -> None:
         """Start the execution of a workflow that is saved; one that has begun is left as it is.
 
-        Raises StartUnknown when no answer came; after any other error nothing was started by this.
+        Raises NameTaken, and StartUnknown when no answer came; after any other error nothing was started by this.
         """
         try:
             await self._begin(workflow, call.machine, call.input)
@@ -119,26 +130,41 @@ class Executions:
     async def _begin(self, workflow: Workflow, machine: str, text: str) -> None:
         """Raises StepFunctionsError."""
         try:
-            await self._start_execution(machine, workflow.id, text)
+            await self._start_execution(machine, workflow, text)
         except errors.StateMachineDoesNotExist:  # someone deleted it since, or it was made this moment
             self._machines.forget(workflow.workflow_definition, workflow.namespace)
             with translated():
                 machine = await self._machines.name(workflow.workflow_definition, workflow.namespace)
             await until_consistent(
                 self._sleep,
-                lambda: self._start_execution(machine, workflow.id, text),
+                lambda: self._start_execution(machine, workflow, text),
                 errors.StateMachineDoesNotExist,
             )
 
-    async def _start_execution(self, machine: str, name: str, text: str) -> None:
+    async def _start_execution(self, machine: str, workflow: Workflow, text: str) -> None:
         arn = self._arns.state_machine(machine)
         if len(self._machine_arns) >= REMEMBERED:
             self._machine_arns.pop(next(iter(self._machine_arns)))
-        self._machine_arns[name] = arn
-        with contextlib.suppress(errors.ExecutionAlreadyExists):  # names are never used twice: it is this one
+        self._machine_arns[workflow.id] = arn
+        try:
             await self._stepfunctions.start_execution(
-                t.StartExecutionInput(state_machine_arn=arn, name=name, input=text)
+                t.StartExecutionInput(state_machine_arn=arn, name=workflow.id, input=text)
             )
+        except errors.ExecutionAlreadyExists:
+            await self._check_own(workflow, self._arns.execution(machine, workflow.id))
+
+    async def _check_own(self, workflow: Workflow, execution_arn: str) -> None:
+        """Raises NameTaken if an execution that has the workflow's name is not the workflow's, which was started before."""
+        try:
+            with contextlib.suppress(*ABSENT):  # made this moment, by whoever asks for the same
+                found = await self._stepfunctions.describe_execution(
+                    t.DescribeExecutionInput(execution_arn=execution_arn)
+                )
+                if _is_anothers(found, workflow):
+                    raise NameTaken(f"there has been an execution of the name {workflow.id}")
+        except errors.StepFunctionsError as error:
+            error.outcome_unknown = True  # whose it is
+            raise
 
     async def is_of_workflow(self, workflow_id: str, state_machine_arn: str) -> bool:
         """Whether an execution that is named like a workflow is that workflow's.
@@ -158,6 +184,8 @@ class Executions:
         for arn in self._arns_of(workflow):
             with translated(), contextlib.suppress(*ABSENT):
                 answer = await self._stepfunctions.describe_execution(t.DescribeExecutionInput(execution_arn=arn))
+                if _is_anothers(answer, workflow):
+                    continue
                 self._machines.found(workflow.workflow_definition, workflow.namespace, parse_execution_arn(arn).name)
                 return answer
         return None
@@ -204,3 +232,7 @@ class Executions:
         """Where the workflow's execution can be; where it is, once it has been described."""
         names = self._machines.possible_names(workflow.workflow_definition, workflow.namespace)
         return [self._arns.execution(name, workflow.id) for name in names]
+
+
+def _is_anothers(execution: t.DescribeExecutionOutput, workflow: Workflow) -> bool:
+    return execution.start_date < (workflow.created_at - BEFORE).timestamp()

@@ -2,7 +2,8 @@
 
 The workflow's id follows from the key, and a store keeps an id once: that is the whole memory, so it lasts as long as the
 workflow does, over restarts, and over all servers of a store. Its execution is named like it, so that starting it again, after
-a server died or an answer was lost between the two, starts nothing twice.
+a server died or an answer was lost between the two, starts nothing twice. Step Functions may remember that name for longer than
+the store does the workflow: then the key is refused, rather than answered with what another workflow did.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from msgspec import structs
 
-from workflow_manager.manager.executions import Executions
+from workflow_manager.manager.executions import Executions, NameTaken
 from workflow_manager.manager.tags import checked
 from workflow_manager.manager.turns import NotYourTurn, Turns
 from workflow_manager.manager.updates import Updates
@@ -102,18 +103,24 @@ class Once:
         """
         id_ = workflow_id(key)
         async with self._turns.take_here(f"key:{id_}"):
-            for _ in range(TRIES):
-                stored = await self._stored(id_)
-                if stored is None:
-                    workflow = await self._make(new, id_)
-                    if await self._created(workflow):
-                        return structs.replace(workflow, jobs=[])
-                    continue
-                check_same(stored, new, key)
-                current = await self._updates.refreshed(stored)
-                if current.status is not WorkflowStatus.QUEUED:
-                    return await self._updates.with_jobs(current)
-                await self._begin(id_)
+            try:
+                return await self._started(new, key, id_)
+            except NameTaken:
+                raise IdempotencyKeyReused(key, id_) from None
+
+    async def _started(self, new: NewWorkflow, key: str, id_: str) -> Workflow:
+        for _ in range(TRIES):
+            stored = await self._stored(id_)
+            if stored is None:
+                workflow = await self._make(new, id_)
+                if await self._created(workflow):
+                    return structs.replace(workflow, jobs=[])
+                continue
+            check_same(stored, new, key)
+            current = await self._updates.refreshed(stored)
+            if current.status is not WorkflowStatus.QUEUED:
+                return await self._updates.with_jobs(current)
+            await self._begin(id_)
         raise BackendUnavailable(f"other servers are starting workflow {id_} at this moment; try again")
 
     async def _created(self, workflow: Workflow) -> bool:

@@ -33,17 +33,24 @@ class InvalidWorkflowDefinition(InvalidRequest):
 
 
 class IdempotencyKeyReused(InvalidRequest):
-    """A key was used before, for a workflow with other content; ``details`` name that workflow and what differs."""
+    """A key was used before, for another workflow; ``details`` name it and, if it is still kept, what differs."""
 
     code = "IdempotencyKeyReused"
 
-    def __init__(self, key: str, workflow_id: str, fields: list[str]) -> None:
-        super().__init__(
-            f"Idempotency-Key {key!r} was used for workflow {workflow_id}, which differs in {', '.join(fields)}; "
-            "send the same content as then, or another key for another workflow",
-            workflowID=workflow_id,
-            fields=fields,
-        )
+    def __init__(self, key: str, workflow_id: str, fields: list[str] | None = None) -> None:
+        used = f"Idempotency-Key {key!r} was used for workflow {workflow_id}, which"
+        if fields is None:
+            super().__init__(
+                f"{used} is kept no longer, while its execution's name is still taken; use another key for another workflow",
+                workflowID=workflow_id,
+            )
+        else:
+            super().__init__(
+                f"{used} differs in {', '.join(fields)}; "
+                "send the same content as then, or another key for another workflow",
+                workflowID=workflow_id,
+                fields=fields,
+            )
 
 
 class WorkflowDefinitionAlreadyExists(WfmError):

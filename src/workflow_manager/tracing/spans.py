@@ -6,6 +6,7 @@ make no traces of their own. Threads must run calls in their caller's context (c
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -26,7 +27,7 @@ Application: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
 
 TRACES_PATH = "/v1/traces"
 FLUSH_SECONDS = 2.0
-"""How long a server that stops waits for its last spans to be taken."""
+"""How long is waited for the last spans to be taken, by a server that stops or a function that has to answer."""
 _SPAN = "workflow_manager.span"
 """Where botocore's context of a call keeps its span."""
 
@@ -83,9 +84,12 @@ class Tracing:
         return traced
 
     def delivering(
-        self, inner: Callable[[Sequence[T]], Awaitable[Sequence[BaseException | None]]]
+        self, inner: Callable[[Sequence[T]], Awaitable[Sequence[BaseException | None]]], *, sent: bool = False
     ) -> Callable[[Sequence[T]], Awaitable[Sequence[BaseException | None]]]:
-        """What takes status changes, each batch a span."""
+        """What takes status changes, each batch a span.
+
+        ``sent``: the spans are sent before a batch is answered, for a process that is held up as soon as it has answered.
+        """
 
         async def traced(changes: Sequence[T]) -> Sequence[BaseException | None]:
             with self._tracer.start_as_current_span(
@@ -97,7 +101,13 @@ class Tracing:
                     span.set_status(Status(StatusCode.ERROR, f"{failed} could not be stored"))
                 return outcomes
 
-        return traced
+        async def traced_and_sent(changes: Sequence[T]) -> Sequence[BaseException | None]:
+            try:
+                return await traced(changes)
+            finally:
+                await asyncio.to_thread(self._provider.force_flush, int(FLUSH_SECONDS * 1000))
+
+        return traced_and_sent if sent else traced
 
     def instrument(self, session: boto3.Session) -> None:
         """Make a span of each call of the clients that are made from the session from now on."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import httpx
 import pytest
 import uvloop
 from api_machines import in_process
+from moto_cases import pairs_of, sort_out
 from pairs import PAIRS, Pair, a_pair
 
 from workflow_manager.api.app import Api, create_api
@@ -29,12 +31,26 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], a
 
 ON_ALL_PAIRS = ("test_api_events.py", "test_api_lists.py", "test_api_operations.py")
 """What asks the manager and the store; the others are about HTTP."""
+ABOUT_HTTP = {
+    "test_health_check",
+    "test_refused",
+    "test_queries_refused",
+    "test_state_resources_refused",
+    "test_an_idempotency_key_that_is_none",
+    "test_nonsense_is_400_with_a_reason",
+}
+"""What of these modules is refused before anybody is asked."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "pair" in metafunc.fixturenames:
-        pairs = PAIRS if metafunc.definition.path.name in ON_ALL_PAIRS else PAIRS[:1]
-        metafunc.parametrize("pair", pairs, indirect=True)
+        module, function = metafunc.definition.path.name, metafunc.function.__name__
+        on_all = module in ON_ALL_PAIRS and function not in ABOUT_HTTP
+        metafunc.parametrize("pair", pairs_of(module) if on_all else PAIRS[:1], indirect=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    sort_out(config, items)
 
 
 @pytest.fixture
@@ -56,13 +72,15 @@ async def engine(database: Database) -> AsyncIterator[EmbeddedStepFunctions]:
 async def pair(
     request: pytest.FixtureRequest, engine: EmbeddedStepFunctions, database: Database, dynamodb_url: str
 ) -> AsyncIterator[Pair]:
-    async with a_pair(request.param, engine, database, dynamodb_url) as pair:
+    moto_url = partial(request.getfixturevalue, "moto_url")
+    async with a_pair(request.param, engine, database, dynamodb_url, moto_url) as pair:
         yield pair
 
 
 @pytest.fixture
 async def manager(pair: Pair, engine: EmbeddedStepFunctions) -> AsyncIterator[WorkflowManager]:
-    manager = WorkflowManager(pair.store, pair.stepfunctions, settings=ManagerSettings(), changes=engine)
+    changes = engine if pair.tells else None
+    manager = WorkflowManager(pair.store, pair.stepfunctions, settings=ManagerSettings(), changes=changes)
     await manager.start()
     yield manager
     await manager.stop()

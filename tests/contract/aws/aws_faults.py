@@ -12,8 +12,11 @@ from typing import Any, TypeAlias
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
 
-Fault: TypeAlias = Callable[[Any], AWSResponse]
-"""Takes a request that is about to be sent; answers in the service's place, or raises as botocore's sender does."""
+Fault: TypeAlias = Callable[[Any], AWSResponse | None]
+"""Takes a request that is about to be sent; answers in the service's place, or raises as botocore's sender does.
+
+None: the request is sent.
+"""
 
 ALWAYS = 1_000
 
@@ -80,7 +83,7 @@ class Faults:
     """What happens to attempts of operations: ``next`` has a list of faults for each, used up from its beginning.
 
     ``attempts`` counts all attempts of each operation. ``at`` is the call, counted from 0 by ``calls``, whose attempts all meet
-    the fault ``then``; ``until_the_end`` says that those of later calls do, too.
+    the fault ``then``; ``until_the_end`` says that those of later calls do, too, and ``only`` how many attempts do at most.
     """
 
     def __init__(self) -> None:
@@ -90,6 +93,7 @@ class Faults:
         self.at: int | None = None
         self.then: Fault = throttled
         self.until_the_end = False
+        self.only = ALWAYS
         self._numbers: dict[str, int] = {}  # invocation -> the how-manieth call it is
 
     def watch(self, client: Any) -> None:
@@ -98,7 +102,7 @@ class Faults:
 
     def forget(self) -> None:
         """Count calls from 0 again; nothing goes wrong."""
-        self.calls, self.at, self.until_the_end = [], None, False
+        self.calls, self.at, self.until_the_end, self.only = [], None, False, ALWAYS
 
     def _before_send(self, request: Any, event_name: str, **_: object) -> AWSResponse | None:
         operation = event_name.rpartition(".")[2]
@@ -108,7 +112,8 @@ class Faults:
             self._numbers[invocation] = len(self.calls)
             self.calls.append(operation)
         number = self._numbers[invocation]
-        if self.at is not None and (number == self.at or (self.until_the_end and number > self.at)):
+        if self.only and self.at is not None and (number == self.at or (self.until_the_end and number > self.at)):
+            self.only -= 1
             return self.then(request)
         faults = self.next[operation]
         return faults.pop(0)(request) if faults else None

@@ -15,19 +15,17 @@ import botocore.retries.bucket
 import httpx
 import pytest
 from aws_faults import Faults
+from serving import served
 
 from workflow_manager.api.app import create_api
-from workflow_manager.api.server import Server
 from workflow_manager.clock import VirtualClock
 from workflow_manager.database import Database
 from workflow_manager.engine import EmbeddedStepFunctions
 from workflow_manager.manager import ManagerSettings, WorkflowManager
 from workflow_manager.metrics import Metrics
 from workflow_manager.stepfunctions.aws import AwsStepFunctions
-from workflow_manager.stepfunctions.wire import create_wire
 from workflow_manager.store import Store
 from workflow_manager.store.dynamodb import DynamoStore
-from workflow_manager.store.memory import MemoryStore
 from workflow_manager.store.sqlite import SqliteStore
 
 SETTINGS = ManagerSettings(environment="test", keep_jobs=True)
@@ -110,12 +108,9 @@ async def world(
         return client
 
     monkeypatch.setattr(AwsStepFunctions, "_new_client", watched)
-    manager_of_wire = WorkflowManager(MemoryStore(), engine, settings=SETTINGS)
     async with (
-        Server(create_api(manager_of_wire), create_wire(engine), port=0) as wire,
-        AwsStepFunctions(
-            session=session, endpoint_url=wire.url, threads=4, counted=metrics.calls("stepfunctions")
-        ) as aws,
+        served(engine) as url,
+        AwsStepFunctions(session=session, endpoint_url=url, threads=4, counted=metrics.calls("stepfunctions")) as aws,
     ):
         world = World(engine, aws, store, clock, faults, metrics)
         if isinstance(store, DynamoStore):

@@ -77,8 +77,12 @@ async def define(client: httpx.AsyncClient, machine: dict[str, Any] = WAIT) -> N
     assert answer.status_code == 201, answer.text
 
 
-async def submit(client: httpx.AsyncClient) -> httpx.Response:
-    return await client.post("/workflows", json={"workflowDefinition": {"name": "d"}, "namespace": "ns"})
+async def submit(client: httpx.AsyncClient, key: str = "") -> httpx.Response:
+    return await client.post(
+        "/workflows",
+        json={"workflowDefinition": {"name": "d"}, "namespace": "ns"},
+        headers={"Idempotency-Key": key} if key else {},
+    )
 
 
 async def begun(client: httpx.AsyncClient, machine: dict[str, Any] = WAIT) -> str:
@@ -185,6 +189,100 @@ class TestStart:
         assert len(machines.state_machines) == 1
 
 
+class TestStartOnce:
+    """With an Idempotency-Key: whatever goes wrong, the same request makes it one workflow and one execution."""
+
+    @pytest.mark.parametrize(("faults", "message"), NOT_DONE)
+    async def test_not_done(self, world: World, client: httpx.AsyncClient, faults: list[Fault], message: str) -> None:
+        """503 with what to do; nothing is stored and nothing runs; the same request again starts it."""
+        await define(client)
+        world.faults.next["StartExecution"] = list(faults)
+
+        assert_refused(await submit(client, "k"), "BackendUnavailable", message)
+
+        assert (await stored(world), await executions(world)) == ([], [])
+        await assert_one_after_all(world, client)
+
+    @pytest.mark.parametrize("faults", PASSING)
+    async def test_passing(self, world: World, client: httpx.AsyncClient, faults: list[Fault]) -> None:
+        """200; one workflow and its one execution."""
+        await define(client)
+        world.faults.next["StartExecution"] = list(faults)
+
+        assert (await submit(client, "k")).status_code == 200
+
+        await assert_one_after_all(world, client)
+
+    @pytest.mark.parametrize("faults", UNKNOWN)
+    async def test_unknown(self, world: World, client: httpx.AsyncClient, faults: list[Fault]) -> None:
+        """503 that names the workflow; the same request again finds it running, and starts nothing."""
+        await define(client)
+        world.faults.next["StartExecution"] = list(faults)
+
+        answer = await submit(client, "k")
+
+        [workflow] = await stored(world)
+        assert_refused(answer, "StartUnknown", f"whether workflow {workflow.id} has begun is not known yet")
+        attempts = world.faults.attempts["StartExecution"]
+        await assert_one_after_all(world, client)
+        assert world.faults.attempts["StartExecution"] == attempts
+
+    @pytest.mark.parametrize(("faults", "message"), NOT_DONE[:2])
+    @pytest.mark.parametrize("operation", ["DescribeExecution", "StartExecution"])
+    async def test_unknown_and_not_begun_and_not_to_be_begun_yet(
+        self, world: World, client: httpx.AsyncClient, operation: str, faults: list[Fault], message: str
+    ) -> None:
+        """503 as long as that lasts, and it stays queued; then the same request begins it."""
+        await define(client)
+        world.faults.next["StartExecution"] = [request_lost] * ALWAYS
+        [named] = re.findall(r"workflow (\S+) has begun", (await submit(client, "k")).json()["message"])
+        world.faults.next.clear()
+        world.faults.next[operation] = list(faults)
+
+        for _ in range(2):
+            assert_refused(await submit(client, "k"), "BackendUnavailable", message)
+
+        assert [(each.id, each.status) for each in await stored(world)] == [(named, WorkflowStatus.QUEUED)]
+        assert await executions(world) == []
+        await assert_one_after_all(world, client)
+
+    async def test_an_answer_is_lost_and_it_has_ended_meanwhile(self, world: World, client: httpx.AsyncClient) -> None:
+        """200: Step Functions says that there has been such an execution, and it is found to be the workflow's."""
+        await define(client, {"StartAt": "done", "States": {"done": {"Type": "Succeed"}}})
+        world.faults.next["StartExecution"] = [answer_lost]
+
+        assert (await submit(client, "k")).status_code == 200
+
+        await assert_one_after_all(world, client)
+
+    @pytest.mark.parametrize(("faults", "message"), NOT_DONE[:2])
+    async def test_nor_can_it_be_looked_at_then(
+        self, world: World, client: httpx.AsyncClient, faults: list[Fault], message: str
+    ) -> None:
+        """503 ``StartUnknown``: the execution may be that of an earlier workflow."""
+        await define(client, {"StartAt": "done", "States": {"done": {"Type": "Succeed"}}})
+        world.faults.next["StartExecution"] = [answer_lost]
+        world.faults.next["DescribeExecution"] = list(faults)
+
+        answer = await submit(client, "k")
+
+        assert (answer.status_code, answer.json()["code"]) == (503, "StartUnknown")
+        await assert_one_after_all(world, client)
+
+
+async def assert_one_after_all(world: World, client: httpx.AsyncClient) -> None:
+    """Nothing goes wrong any more: the same request is answered with the key's one workflow, which has its one execution."""
+    world.faults.next.clear()
+
+    answers = [await submit(client, "k") for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [200, 200], [answer.text for answer in answers]
+    [workflow] = await stored(world)
+    assert {answer.json()["id"] for answer in answers} == {workflow.id}
+    assert await executions(world) == [workflow.id]
+    assert answers[-1].json()["status"] in {"running", "succeeded"}
+
+
 class TestCancel:
     @pytest.mark.parametrize("operation", ["DescribeExecution", "StopExecution"])
     @pytest.mark.parametrize(("faults", "message"), NOT_DONE)
@@ -289,6 +387,29 @@ class TestResume:
 
 
 class TestReading:
+    @pytest.mark.parametrize("faults", PASSING)
+    async def test_passing(self, world: World, client: httpx.AsyncClient, faults: list[Fault]) -> None:
+        """200, with what has become of it, and how."""
+        workflow_id = await begun(client, FAIL)
+        for operation in ("DescribeExecution", "GetExecutionHistory"):
+            world.faults.next[operation] = list(faults)
+
+        answer = await client.get(f"/workflows/{workflow_id}")
+
+        assert (answer.status_code, answer.json()["status"]) == (200, "failed")
+        assert [job["state"] for job in answer.json()["jobs"]] == ["choose"]
+
+    @pytest.mark.parametrize("faults", UNKNOWN[:3])
+    async def test_no_answer(self, world: World, client: httpx.AsyncClient, faults: list[Fault]) -> None:
+        """503: what is stored of an unfinished workflow may not be true any more. It is left as it is."""
+        workflow_id = await begun(client)
+        before = await stored(world)
+        world.faults.next["DescribeExecution"] = list(faults)
+
+        assert_refused(await client.get(f"/workflows/{workflow_id}"), "BackendUnavailable", "DescribeExecution")
+
+        assert await stored(world) == before
+
     @pytest.mark.parametrize(("faults", "message"), NOT_DONE)
     async def test_one(self, world: World, client: httpx.AsyncClient, faults: list[Fault], message: str) -> None:
         """503 with what to do: what is stored of an unfinished workflow may not be true any more. It is left as it is."""

@@ -160,7 +160,7 @@ class TestLongHistories:
         """The first part is told and marked, and not kept; the next reader may have more time."""
         workflow = await begun(world, COUNT)
         await ended(world, workflow)
-        hasty = await world.another(settings=structs.replace(SETTINGS, history_seconds=0.2))
+        hasty = await world.another(settings=structs.replace(SETTINGS, history_seconds=1.0))
         with monkeypatch.context() as slow:
             slow.setattr(world.aws, "get_execution_history", stuck_after(world, 2))
             found = await hasty.workflow(workflow.id)

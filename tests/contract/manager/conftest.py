@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from manager_world import ARNS, World, a_world
-from moto_cases import CANNOT, MODULE
-from pairs import MOTO, PAIRS, Pair, a_pair, a_pair_on_moto
+from moto_cases import pairs_of, sort_out
+from pairs import Pair, a_pair
 
 from workflow_manager.clock import VirtualClock
 from workflow_manager.database import Database
@@ -17,27 +18,19 @@ from workflow_manager.engine import EmbeddedStepFunctions
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "pair" in metafunc.fixturenames:
-        on_moto = [MOTO] if metafunc.definition.path.name == MODULE else []
-        metafunc.parametrize("pair", [*PAIRS, *on_moto], indirect=True)
+        metafunc.parametrize("pair", pairs_of(metafunc.definition.path.name), indirect=True)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if MOTO in item.name and item.path.name == MODULE:
-            case = item.name.replace(f"{MOTO}-", "").replace(f"[{MOTO}]", "")
-            if reason := CANNOT.get(case):
-                item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    sort_out(config, items)
 
 
 @pytest.fixture
 async def pair(
     request: pytest.FixtureRequest, database: Database, engine: EmbeddedStepFunctions, dynamodb_url: str
 ) -> AsyncIterator[Pair]:
-    if request.param == MOTO:
-        async with a_pair_on_moto(request.getfixturevalue("moto_url"), engine, dynamodb_url) as pair:
-            yield pair
-        return
-    async with a_pair(request.param, engine, database, dynamodb_url) as pair:
+    moto_url = partial(request.getfixturevalue, "moto_url")
+    async with a_pair(request.param, engine, database, dynamodb_url, moto_url) as pair:
         yield pair
 
 

@@ -72,8 +72,10 @@ class World:
     stepfunctions: Unreliable
     engine: EmbeddedStepFunctions
     clock: VirtualClock
-    tasks: StepFunctions
-    """Where workers find the tasks of activities."""
+    backend: StepFunctions
+    """What carries out executions: asked directly, and by workers."""
+    told_nothing: bool
+    """Whether a test wants to be told of changes by a backend that tells of none."""
 
     async def define(self, machine: dict[str, Any], name: str = "d", **fields: Any) -> WorkflowDefinition:
         return await self.manager.create_definition(NewWorkflowDefinition(name=name, state_machine=machine, **fields))
@@ -98,7 +100,7 @@ class World:
     async def task(self, activity: str = "ns--echo", worker: str = "worker") -> tuple[str, Any]:
         """Take the next task of an activity: its token and its input."""
         async with asyncio.timeout(30):
-            answer = await self.tasks.get_activity_task(
+            answer = await self.backend.get_activity_task(
                 t.GetActivityTaskInput(activity_arn=ARNS.activity(activity), worker_name=worker)
             )
         assert answer.task_token is not None
@@ -109,15 +111,17 @@ class World:
         """Do the next task of an activity by answering its input, or the given output; answer what was answered."""
         token, given = await self.task(activity)
         text = msgspec.json.encode(given).decode() if output is None else output
-        await self.tasks.send_task_success(t.SendTaskSuccessInput(task_token=token, output=text))
+        await self.backend.send_task_success(t.SendTaskSuccessInput(task_token=token, output=text))
         return given
 
     async def fail(self, activity: str = "ns--echo", error: str = "E", cause: str = "why") -> None:
         token, _ = await self.task(activity)
-        await self.tasks.send_task_failure(t.SendTaskFailureInput(task_token=token, error=error, cause=cause))
+        await self.backend.send_task_failure(t.SendTaskFailureInput(task_token=token, error=error, cause=cause))
 
     async def stored(self, workflow: Workflow, *, until: Callable[[Workflow], bool]) -> Workflow:
         """The workflow as it is in the store, once status changes have made it so: nothing here reads it anew."""
+        if self.told_nothing:
+            raise LookupError("the backend tells of no changes")
         async with asyncio.timeout(30):
             while not until(found := await self.store.workflow(workflow.id)):  # noqa: ASYNC110 - a store tells nobody
                 await asyncio.sleep(0.001)
@@ -139,9 +143,8 @@ async def a_world(
     pair: Pair, engine: EmbeddedStepFunctions, clock: VirtualClock, *, told: bool
 ) -> AsyncIterator[World]:
     store, stepfunctions = pair.store, Unreliable(pair.stepfunctions)
-    manager = WorkflowManager(
-        store, stepfunctions, settings=SETTINGS, changes=engine if told else None, clock=clock, sleep=briefly
-    )
+    changes = engine if told and pair.tells else None
+    manager = WorkflowManager(store, stepfunctions, settings=SETTINGS, changes=changes, clock=clock, sleep=briefly)
     await manager.start()
-    yield World(manager, store, stepfunctions, engine, clock, pair.tasks or engine)
+    yield World(manager, store, stepfunctions, engine, clock, pair.backend or engine, told and not pair.tells)
     await manager.stop()

@@ -1,6 +1,7 @@
 """Idempotency keys: one workflow and one execution for each, whatever is repeated, wherever, and whatever went wrong before."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -52,9 +53,9 @@ async def saved(world: World) -> list[str]:
 
 async def executions(world: World) -> list[str]:
     found = []
-    for machine in (await world.engine.list_state_machines(t.ListStateMachinesInput())).state_machines:
+    for machine in (await world.backend.list_state_machines(t.ListStateMachinesInput())).state_machines:
         request = t.ListExecutionsInput(state_machine_arn=machine.state_machine_arn)
-        found += [each.name for each in (await world.engine.list_executions(request)).executions]
+        found += [each.name for each in (await world.backend.list_executions(request)).executions]
     return found
 
 
@@ -342,7 +343,7 @@ async def test_one_that_ends_while_it_is_begun_does_not_run_on(untold: World, st
     untold.stepfunctions.before["start_execution"] = ends
 
     assert (await start(untold)).status is status
-    described = await untold.engine.describe_execution(
+    described = await untold.backend.describe_execution(
         t.DescribeExecutionInput(execution_arn=ARNS.execution("ns--d--0--wait", ID))
     )
     assert (described.status, described.cause) == ("ABORTED", "why")
@@ -366,3 +367,57 @@ async def test_a_caller_that_gives_up_leaves_nothing_half_done(world: World) -> 
 
     assert (await start(world)).status is not WorkflowStatus.QUEUED
     assert await executions(world) == [ID]
+
+
+# ---------------------------------------------------------------------- keys that are older than what is kept
+
+
+async def forgotten(world: World) -> None:
+    """The key's workflow has ended and expired, as in DynamoDB after 30 days; its execution's name is still taken."""
+    await world.define(DONE)
+    await world.ended(await start(world))
+    await world.store.delete_workflow(ID)
+    world.clock.advance(timedelta(days=31).total_seconds())
+
+
+@pytest.mark.parametrize("change", [{}, {"input": '{"other": 1}'}], ids=["the same", "other content"])
+async def test_a_key_whose_workflow_is_kept_no_longer(untold: World, change: dict[str, Any]) -> None:
+    """It is not answered with what the earlier execution did."""
+    await forgotten(untold)
+
+    with pytest.raises(IdempotencyKeyReused, match=f"was used for workflow {ID}, which is kept no longer") as refused:
+        await start(untold, **change)
+
+    assert refused.value.details == {"workflowID": ID}
+    assert (await saved(untold), await executions(untold)) == ([], [ID])
+
+
+async def test_nor_is_anybody_who_asks_meanwhile(untold: World) -> None:
+    await forgotten(untold)
+    other = another_server(untold)
+    told: list[Any] = []
+
+    async def asked_meanwhile() -> None:
+        untold.stepfunctions.before.clear()
+        told.append((await untold.manager.workflow(ID)).status)
+        with pytest.raises(IdempotencyKeyReused):
+            await other.start_workflow(ASKED, idempotency_key=KEY)
+
+    untold.stepfunctions.before["start_execution"] = asked_meanwhile
+
+    with pytest.raises(IdempotencyKeyReused):
+        await start(untold)
+
+    assert told == [WorkflowStatus.QUEUED]
+    assert await saved(untold) == []
+
+
+async def test_whose_an_execution_is_that_cannot_be_looked_at_is_not_known_yet(untold: World) -> None:
+    await forgotten(untold)
+    untold.stepfunctions.errors["describe_execution"] = [errors.ThrottlingException("slow down")]
+
+    with pytest.raises(StartUnknown, match=r"slow down; whether workflow .* has begun is not known yet"):
+        await start(untold)
+
+    with pytest.raises(IdempotencyKeyReused):
+        await start(untold)

@@ -26,7 +26,7 @@ async def saved(world: World) -> list[str]:
 
 
 async def machine_of(world: World, name: str) -> dict[str, Any]:
-    described = await world.engine.describe_state_machine(
+    described = await world.backend.describe_state_machine(
         t.DescribeStateMachineInput(state_machine_arn=ARNS.state_machine(name))
     )
     return dict(msgspec.json.decode(described.definition))
@@ -60,7 +60,7 @@ async def test_the_state_machine(world: World) -> None:
     await world.define(ECHO, name="d:master", default_tags={"team": "a"})
     await world.run(definition_name="d:master")
 
-    tags = await world.engine.list_tags_for_resource(
+    tags = await world.backend.list_tags_for_resource(
         t.ListTagsForResourceInput(resource_arn=ARNS.state_machine("ns--d-master--0--echo"))
     )
 
@@ -216,7 +216,7 @@ async def test_a_state_machine_is_made_once(world: World) -> None:
 
 async def test_a_state_machine_that_vanished_is_made_again(world: World) -> None:
     await world.run(DONE)
-    await world.engine.delete_state_machine(
+    await world.backend.delete_state_machine(
         t.DeleteStateMachineInput(state_machine_arn=ARNS.state_machine("ns--d--0--done"))
     )
 
@@ -252,7 +252,7 @@ async def test_a_state_machine_from_before_a_restart_is_used(world: World) -> No
     workflow = await restarted.start_workflow(NewWorkflow(definition_name="d", namespace="ns"))
 
     assert (await restarted.workflow(workflow.id)).status is WorkflowStatus.RUNNING
-    listed = await world.engine.list_state_machines(t.ListStateMachinesInput())
+    listed = await world.backend.list_state_machines(t.ListStateMachinesInput())
     assert [machine.name for machine in listed.state_machines] == ["ns--d--0--echo"]
 
 
@@ -267,14 +267,14 @@ async def test_definitions_whose_names_coincide_run_their_own(world: World) -> N
 
     assert msgspec.json.decode(first.output) == {"_EXECUTION_NAME": first.id}
     assert second.output == '"other"'
-    restarted = WorkflowManager(world.store, world.engine, settings=SETTINGS, clock=world.clock)
+    restarted = WorkflowManager(world.store, world.backend, settings=SETTINGS, clock=world.clock)
     assert [job.state for job in (await restarted.workflow(first.id)).jobs or ()] == ["done"]
     third = await world.run(definition_name="a-b")
     assert (await restarted.workflow(third.id)).output == '"other"'  # found by its other name
 
 
 async def test_a_state_resource_says_where_the_work_is_done(world: World) -> None:
-    await world.engine.create_activity(t.CreateActivityInput(name="shared"))
+    await world.backend.create_activity(t.CreateActivityInput(name="shared"))
     await world.manager.save_state_resource(StateResource(name="echo", namespace="ns", uri=ARNS.activity("shared")))
     workflow = await world.run(ECHO)
 

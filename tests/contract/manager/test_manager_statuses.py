@@ -209,7 +209,7 @@ async def test_a_child_execution_that_has_its_parents_name_is_not_the_parent(wor
     }
     workflow = await world.run(machine)
     await world.task()
-    child = await world.engine.describe_execution(
+    child = await world.backend.describe_execution(
         t.DescribeExecutionInput(execution_arn=ARNS.execution("ns--child--0--fail", workflow.id))
     )
 

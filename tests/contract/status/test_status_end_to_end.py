@@ -10,7 +10,7 @@ import httpx
 import pytest
 from msgspec import structs
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from status_messages import message
 
@@ -120,6 +120,26 @@ async def test_calls_for_a_request_are_its_children(aws: Settings, spans: InMemo
     assert "SFN.StartExecution" in children
     assert [name for name in children if name.startswith("DynamoDB.")]
     assert {span.context.trace_id for span in found if span.name in children} == {request.context.trace_id}
+
+
+async def test_a_functions_spans_are_sent_before_it_answers(aws: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lambda holds the process up until the next event."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=3_600_000))
+    monkeypatch.setattr(composition, "tracing", lambda *_: Tracing(provider))
+    handlers = Handlers(lambda: delivery(aws))
+    event = {"Records": [{"messageId": "m", "body": message("nobody", machine="ns--d--0--done")}]}
+    try:
+        assert await asyncio.to_thread(handlers.queue, event) == {"batchItemFailures": []}
+        found = exporter.get_finished_spans()
+    finally:
+        await asyncio.to_thread(handlers.close)
+
+    batch = next(span for span in found if span.name == "status changes")
+    assert [span.name for span in found if span.parent and span.parent.span_id == batch.context.span_id] == [
+        "DynamoDB.GetItem"
+    ]
 
 
 async def test_messages_are_counted(aws: Settings, sqs: Any, queue: str) -> None:
