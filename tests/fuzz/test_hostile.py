@@ -89,7 +89,7 @@ SCALARS = (
     | st.integers(-(2**65), 2**65)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(max_size=8)
-    | st.sampled_from(["", "a" * 20_000, "2024-02-29T12:00:00Z", "\ud83d\ude00", "{}", "[[1]]", 1e308, -0.0, 2**63])
+    | st.sampled_from(["", "a" * 20_000, "2024-02-29T12:00:00Z", "\U0001f600", "{}", "[[1]]", 1e308, -0.0, 2**63])
 )
 JSON = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3)
@@ -177,7 +177,8 @@ def test_intrinsic_functions(text: str, data: Any) -> None:
 
 ATOMS = st.sampled_from(
     [
-        "1", "-2.5", "1e300", "0", "'a'", '"{}"', "null", "true", "$", "$$", "$v", "a", "*", "**", "%", "$x", "$states.input",
+        "1", "-2.5", "1e300", "0", "'a'", '"{}"', "'\\ud83d'", "null", "true", "$", "$$", "$v", "a", "*", "**", "%", "$x",
+        "$states.input",
         "$states.context", "/(a+)+$/", "/a|b/i", "function($x){$x}", "function($x, $y){$x + $y}", "[1..10]", "[]", "{}",
         "λ($x){$f($x)}", f"[0..{SIZE}]", "`b c`", "?",
     ]
@@ -262,6 +263,8 @@ HUNGRY = [
     "$zip([1..100000],[1..100000],[1..100000])",
     "($a := [1..1000]; $a.($a.($a)))",
     "$spread([1..100000].{'a':1,'b':2})",
+    "($a := [1..10000]; $a[$a])",
+    "($a := [1..10000].(0.5 + $); $a[$a])",
     "$encodeUrlComponent($pad('', 900000, 'é'))",
     "$string([1..200000], true)",
     "$ ~> |**|{'self': $}|",
@@ -285,7 +288,20 @@ def samples() -> list[Any]:
 
 SAMPLES = samples()
 REPLACEMENTS = JSON | st.sampled_from(
-    ["$.a", "{% $states.input %}", "{% ( %}", "Nowhere", "$$", "JSONata", 1e999, -1, [], {}]
+    [
+        "$.a",
+        "{% $states.input %}",
+        "{% ( %}",
+        "{% '\\ud83d' %}",
+        "\ud83d",
+        "Nowhere",
+        "$$",
+        "JSONata",
+        1e999,
+        -1,
+        [],
+        {},
+    ]
 )
 
 

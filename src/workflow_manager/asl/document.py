@@ -9,6 +9,7 @@ from typing import Any
 
 from .diagnostics import Diagnostic
 from .jsonfaults import JsonFault, find_fault, place_in
+from .jsontext import has_half
 
 MAX_DEPTH = 250
 """Levels of nesting in a definition; a Parallel within a Parallel takes five of them."""
@@ -100,20 +101,32 @@ def _check_values(root: dict[str, Any]) -> None:
             raise _unreadable(f"Definition has more than {MAX_VALUES} values; split it into several state machines")
         following: list[Any] = []
         for value in level:
-            if isinstance(value, dict):
-                if not all(isinstance(key, str) for key in value):
-                    raise _unreadable("Definition must be JSON, but a field's name is not a string")
+            if isinstance(value, str):
+                _check_text(value)
+            elif isinstance(value, dict):
+                for key in value:
+                    if not isinstance(key, str):
+                        raise _unreadable("Definition must be JSON, but a field's name is not a string")
+                    _check_text(key)
                 following += value.values()
             elif isinstance(value, list):
                 following += value
             elif isinstance(value, float) and not math.isfinite(value):
                 raise _unreadable(f"Definition must be JSON, but holds the number {value}")
-            elif value is not None and not isinstance(value, (str, int, float)):
+            elif value is not None and not isinstance(value, (int, float)):
                 raise _unreadable(f"Definition must be JSON, but holds a {type(value).__name__}")
         if not following:
             return
         level = following
     raise _too_deep()
+
+
+def _check_text(text: str) -> None:
+    if has_half(text):
+        shown = text[:100].encode("ascii", "backslashreplace").decode()
+        raise _unreadable(
+            f"Definition must be text, but '{shown}' holds half of a surrogate pair, which is no character"
+        )
 
 
 def _too_deep() -> UnreadableDefinitionError:

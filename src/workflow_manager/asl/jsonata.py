@@ -6,6 +6,7 @@ jsonata_parser.py, and evaluated by jsonata_evaluator.py. The clock, random numb
 
 from __future__ import annotations
 
+import json
 import math
 import random
 import re
@@ -112,9 +113,24 @@ def evaluate(parsed: Expression, data: Value, bindings: Mapping[str, Value], env
     evaluation = Evaluation(env, env.work_left)
     most = evaluation.left
     try:
-        return _plain(evaluation, evaluation.run(parsed.tree, data, FUNCTIONS, bindings))
+        value = _plain(evaluation, evaluation.run(parsed.tree, data, FUNCTIONS, bindings))
     finally:
         env.work_left -= most - max(evaluation.left, 0)
+    return _joined(value) if value is not UNDEFINED and _HALVES.search(parsed.text) else value
+
+
+_HALVES = re.compile(r"\\u[dD][89a-fA-F]")
+"""How an expression writes half of a surrogate pair: nothing else that it is given can have one."""
+
+
+def _joined(value: Json) -> Json:
+    """With halves of surrogate pairs that have come together as the characters that they are. Raises JsonataFault for others."""
+    try:
+        return from_text(json.dumps(value))
+    except ValueError:
+        raise JsonataFault("", "It returned half of a surrogate pair, which is no character") from None
+    except RecursionError:
+        raise JsonataFault("D1011") from None
 
 
 _MAY_ASK_FOR_CONTEXT = re.compile(r"context|\$states(?!\s*\.\s*(?:input|result|errorOutput)\b)")
@@ -148,9 +164,10 @@ def _evaluation(parsed: Expression, text: str, field: str, accepts: Accepts | No
 
 
 def _failed(text: str, field: str, reason: str) -> NoReturn:
+    whole = reason.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # $error may say anything
     raise Failure(
         ERROR,
-        f"The JSONata expression '{text}' specified for the field '{field}' threw an error during evaluation. {reason}",
+        f"The JSONata expression '{text}' specified for the field '{field}' threw an error during evaluation. {whole}",
         location=field,
     ) from None
 

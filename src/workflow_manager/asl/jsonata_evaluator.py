@@ -261,8 +261,11 @@ class Evaluation:
             elif is_number(found):
                 if _index(found, count) == index:
                     results.append(item)
-            elif isinstance(found, list) and all(map(is_number, found)):
+            elif isinstance(found, list) and set(map(type, found)) == {int}:
                 self.charge(len(found) >> 3)
+                results.extend([item] * (found.count(index) + found.count(index - count)))
+            elif isinstance(found, list) and all(map(is_number, found)):
+                self.charge(len(found) >> 1)
                 results.extend(item for number_ in found if _index(number_, count) == index)
             elif truth(found):
                 results.append(item)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import NoReturn
 
 from .program import Json
@@ -11,9 +12,17 @@ MAX_DEPTH = 500
 """Levels of nesting of what is read: everything that walks a value may recurse."""
 
 
+_HALF = re.compile("[\ud800-\udfff]")
+
+
 def to_text(value: Json) -> str:
     """Write JSON without spaces and without escapes of what is not ASCII."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def has_half(text: str) -> bool:
+    """Whether a text holds half of a surrogate pair, which is no character and has no UTF-8, though JSON has an escape for it."""
+    return not text.isascii() and _HALF.search(text) is not None
 
 
 def is_longer(value: Json, characters: int) -> bool:
@@ -45,6 +54,8 @@ def from_text(text: str) -> Json:
         raise ValueError("nested too deeply") from None
     if text.count("[") + text.count("{") > MAX_DEPTH:
         _check_depth(value)
+    if ("\\u" in text or not text.isascii()) and has_half(to_text(value)):
+        raise ValueError("half of a surrogate pair is no character")
     return value
 
 
