@@ -185,7 +185,7 @@ def best(measure: Callable[[int], Awaitable[float]], sizes: list[int], runs: int
     async def one(size: int) -> float:
         return await measure(size)
 
-    return {size: min(uvloop.run(one(size)) for _ in range(runs if size <= 10_000 else 1)) for size in sizes}
+    return {size: min(uvloop.run(one(size)) for _ in range(runs)) for size in sizes}
 
 
 def main() -> None:
