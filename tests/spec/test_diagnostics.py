@@ -546,6 +546,11 @@ def reader(resource: str = GET, **config: Any) -> dict[str, Any]:
         ),
         pytest.param({"ItemBatcher": {"MaxItemsPerBatch": 10}}, None, id="batches by items"),
         pytest.param({"ItemBatcher": {"MaxInputBytesPerBatchPath": "$.n"}}, None, id="batches by bytes"),
+        pytest.param(
+            {"QueryLanguage": "JSONata", "ItemBatcher": {"MaxItemsPerBatch": "{% 10 %}"}},
+            "/ItemBatcher/MaxItemsPerBatch",
+            id="batches of a computed size",
+        ),
         pytest.param({"ItemBatcher": {"BatchInput": {}}}, "/ItemBatcher", id="batches of no size"),
         pytest.param({"ItemBatcher": {"MaxItemsPerBatch": 0}}, "/ItemBatcher/MaxItemsPerBatch", id="empty batches"),
         pytest.param(

@@ -142,10 +142,11 @@ def _item_batcher(reader: Reader) -> Mapping[str, Any] | None:
     names = ("MaxItemsPerBatch", "MaxInputBytesPerBatch")
     if not any(name in data or f"{name}Path" in data for name in names):
         inner.error(f"At least one of these fields is required: [{', '.join(names)}]")
-    return {
+    items, size = names
+    return {  # a definition with expressions for the two numbers was refused by AWS, against the specification
         "BatchInput": inner.object_template("BatchInput"),
-        "MaxItemsPerBatch": inner.number_field("MaxItemsPerBatch", 1, MAX_BATCH_ITEMS, durations.batch_path),
-        "MaxInputBytesPerBatch": inner.number_field("MaxInputBytesPerBatch", 1, MAX_BATCH_BYTES, durations.batch_path),
+        items: inner.number_field(items, 1, MAX_BATCH_ITEMS, durations.batch_path, expression=False),
+        size: inner.number_field(size, 1, MAX_BATCH_BYTES, durations.batch_path, expression=False),
     }
 
 

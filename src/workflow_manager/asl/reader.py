@@ -269,16 +269,23 @@ class Reader:
         return compiler.compile(self.data[name], name, accepts)
 
     def number_field(
-        self, name: str, least: int, most: int, from_path: Callable[[paths.Path, str], Expr], *, fraction: bool = False
+        self,
+        name: str,
+        least: int,
+        most: int,
+        from_path: Callable[[paths.Path, str], Expr],
+        *,
+        fraction: bool = False,
+        expression: bool = True,
     ) -> Expr | None:
-        """Compile a number that may also come from ``<name>Path`` (JSONPath) or an expression (JSONata)."""
+        """Compile a number that may also come from ``<name>Path`` (JSONPath) or an ``expression`` (JSONata)."""
         given = self.only_one_of(name, f"{name}Path") if not self.jsonata else self.only_one_of(name)
         if given == f"{name}Path":
             path = self.path(given)
             return None if path is None else from_path(path, given)
         if given is None:
             return None
-        if self.is_expression(self.data[name]):
+        if expression and self.is_expression(self.data[name]):
             return self.jsonata_template(name, jsonata.number_between(least, most, fraction=fraction))
         value = self.number(name, least, most) if fraction else self.integer(name, least, most)
         return None if value is None else constant(value)

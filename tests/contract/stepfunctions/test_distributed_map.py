@@ -537,7 +537,7 @@ async def test_a_jsonata_map(world: World, files: Path) -> None:
             "Arguments": {"Bucket": "{% $states.input.bucket %}", "Key": "x"},
         },
         ItemSelector={"twice": "{% 2 * $states.context.Map.Item.Value %}", "of": "{% $states.input.most %}"},
-        ItemBatcher={"MaxItemsPerBatch": "{% $states.input.most %}", "BatchInput": {"b": "{% $states.input.bucket %}"}},
+        ItemBatcher={"MaxItemsPerBatch": 2, "BatchInput": {"b": "{% $states.input.bucket %}"}},
         Output={"made": "{% $states.result %}"},
     )
     arn = await world.start(await world.machine(state), value='{"bucket":"file://in","most":2}')
