@@ -48,7 +48,7 @@ coverage: dev ## Run the tests and show which lines and branches none of them re
 	$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term
 
 fuzz: dev ## Hand in hostile definitions, expressions and requests, many and others every time
-	WFM_FUZZ_EXAMPLES=$${WFM_FUZZ_EXAMPLES:-20000} $(BIN)/python -m pytest -q tests/fuzz
+	WFM_FUZZ_EXAMPLES=$${WFM_FUZZ_EXAMPLES:-20000} $(BIN)/python -m pytest -q --timeout 3600 tests/fuzz
 
 lint: dev ## Lint and types only
 	$(BIN)/ruff format --check .
