@@ -54,6 +54,7 @@ ROOMS = {
     "core": set(),
     "shell": {"core"},
     "maps": {"core", "shell"},
+    "retention": {"maps", "shell"},
     "operations": {"core", "maps", "mocks", "shell"},
     "tasks": {"core", "mocks", "operations", "shell"},
     "teststate": {"core", "maps", "operations", "tasks"},

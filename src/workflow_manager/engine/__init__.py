@@ -10,7 +10,8 @@ Its rooms, each of which imports those above it only:
     tasks/        what Tasks ask for, carried out: activities, nested executions, integrations
     teststate/    one state tried by itself
 
-mocks.py has Tasks answer from a file; service.py is the Step Functions API over all of it.
+mocks.py has Tasks answer from a file, retention.py forgets what ended long ago, and service.py is the Step Functions API over
+all of it.
 """
 
 from workflow_manager.engine.core.draft import Limits

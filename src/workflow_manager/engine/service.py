@@ -17,13 +17,13 @@ from workflow_manager.database import Batch, Database, DatabaseUnavailable
 from workflow_manager.engine.core.draft import Limits
 from workflow_manager.engine.maps.map_runs import MapRuns
 from workflow_manager.engine.maps.object_stores import ObjectStores
-from workflow_manager.engine.maps.retention import Retention
 from workflow_manager.engine.mocks import Mocks, StandIn
 from workflow_manager.engine.operations.executions import Executions
 from workflow_manager.engine.operations.machines import Machines
 from workflow_manager.engine.operations.map_run_api import MapRunApi
 from workflow_manager.engine.operations.qualified import QualifiedExecutions
 from workflow_manager.engine.operations.versions import Versions
+from workflow_manager.engine.retention import Retention
 from workflow_manager.engine.shell.express import Express
 from workflow_manager.engine.shell.logs import Destination
 from workflow_manager.engine.shell.rows import MachineNames

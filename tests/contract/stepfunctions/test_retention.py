@@ -14,7 +14,7 @@ from test_distributed_map import distributed
 
 from workflow_manager.clock import VirtualClock
 from workflow_manager.engine import Limits
-from workflow_manager.engine.maps.retention import AT_ONCE, PAUSE_SECONDS, Retention
+from workflow_manager.engine.retention import AT_ONCE, PAUSE_SECONDS, Retention
 from workflow_manager.stepfunctions import types as t
 from workflow_manager.stepfunctions.errors import ExecutionDoesNotExist
 
