@@ -426,3 +426,43 @@ async def test_a_history_without_execution_data(any_world: World) -> None:
     entered = page.events[1].details
     assert entered is not None
     assert entered["name"] == "T"
+
+
+# ------------------------------------------------------------------------------------------- values
+
+LARGE_INTEGER = 73786976294838206464
+HELD: dict[str, dict[str, Any]] = {
+    "in a variable": {"A": {"Type": "Pass", "Assign": {"x.$": "$.a"}, "Next": "T"}},
+    "as an item": {"A": {"Type": "Map", "ItemsPath": "$.a", "End": True}},
+    "as an item of a Map Run": {"A": {"Type": "Map", "ItemsPath": "$.a", "End": True}},
+    "in a batch of a Map Run": {
+        "A": {
+            "Type": "Map",
+            "ItemsPath": "$.a",
+            "ItemBatcher": {"MaxItemsPerBatch": 1, "BatchInput": {"all.$": "$.a"}},
+            "End": True,
+        }
+    },
+}
+
+
+@pytest.mark.parametrize("where", HELD)
+async def test_integers_of_any_size_are_held_while_an_execution_waits(world: World, where: str) -> None:
+    activity = await world.activity()
+    states = json.loads(json.dumps(HELD[where]))
+    inner = {"StartAt": "T", "States": {"T": task(activity)}}
+    if "Map Run" in where:
+        inner["ProcessorConfig"] = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+    if states["A"]["Type"] == "Map":
+        states["A"]["ItemProcessor"] = inner
+    else:
+        states["T"] = task(activity)
+    arn = await world.start(await world.machine(states), value=json.dumps({"a": [LARGE_INTEGER]}))
+
+    taken = await world.poll(activity)
+    assert str(LARGE_INTEGER) in str(taken.input)
+    await world.succeed(taken.task_token, str(taken.input))
+    ended = await world.ended(arn)
+
+    assert ended.status == "SUCCEEDED"
+    assert str(LARGE_INTEGER) in str(ended.output)

@@ -21,6 +21,7 @@ from typing import Any
 
 import msgspec
 
+from workflow_manager.engine.core import packing
 from workflow_manager.engine.core.data import Data
 
 ROOT = 0
@@ -220,8 +221,6 @@ class Execution:
 
 # ---------------------------------------------------------------------------------------------- rows
 
-_pack = msgspec.msgpack.Encoder().encode
-
 
 class _Row(msgspec.Struct, array_like=True):
     """A frame's row. ``input`` is None where it is kept beside the row (``aside``), as for a Parallel or Map at work."""
@@ -249,7 +248,8 @@ class _Row(msgspec.Struct, array_like=True):
     map_run: MapRunWait | None = None
 
 
-_unpack = msgspec.msgpack.Decoder(_Row).decode
+_unpack = packing.unpacker(_Row).decode
+_unpack_aside = packing.unpacker(tuple[str, Any]).decode
 
 
 def pack(frame: Frame, last_event: int, next_frame: int, kept: Callable[[str], str] | None = None) -> bytes:
@@ -260,7 +260,7 @@ def pack(frame: Frame, last_event: int, next_frame: int, kept: Callable[[str], s
         text = kept(text) if text is not None else None
         output = kept(output) if output is not None else None
     done = frame.phase is Phase.DONE
-    return _pack(
+    return packing.pack(
         _Row(
             frame.parent,
             frame.graph,
@@ -294,7 +294,7 @@ def is_kept_aside(frame: Frame) -> bool:
 def pack_aside(frame: Frame, kept: Callable[[str], str] | None = None) -> bytes:
     """What is written once when a Parallel or Map starts its children: its input and, of a Map, its items."""
     text = frame.input.text
-    return _pack([kept(text) if kept is not None else text, frame.items])
+    return packing.pack([kept(text) if kept is not None else text, frame.items])
 
 
 def unpack(
@@ -302,7 +302,7 @@ def unpack(
 ) -> Frame:
     """The frame of a row. ``text_of``: the text that was written, or that what was written refers to."""
     row = _unpack(body)
-    text, items = msgspec.msgpack.decode(aside) if aside is not None else (row.input, None)
+    text, items = _unpack_aside(aside) if aside is not None else (row.input, None)
     text = text_of(text) if text is not None else None
     frame = Frame(frame_id, row.parent, row.graph, row.state, Data(text=text if text is not None else "null"))
     frame.phase = Phase(row.phase)

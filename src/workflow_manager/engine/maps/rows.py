@@ -15,6 +15,7 @@ from workflow_manager.asl.program import MapState
 from workflow_manager.database import Batch, Database
 from workflow_manager.engine.core.data import text_of
 from workflow_manager.engine.core.distributed import map_run_arn
+from workflow_manager.engine.core.packing import pack, unpacker
 from workflow_manager.engine.maps.map_run import ENDINGS, MapRun, Phase, Spec
 from workflow_manager.engine.maps.results import Child, entry
 from workflow_manager.engine.shell.machine import Machine, Settings
@@ -26,7 +27,7 @@ from workflow_manager.stepfunctions.errors import ResourceNotFound
 ROWS_PER_PAGE = 200
 
 _decode = msgspec.msgpack.Decoder(MapRun).decode
-_decode_spec = msgspec.msgpack.Decoder(Spec).decode
+_decode_spec = unpacker(Spec).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 NO_SPEC = Spec()
@@ -69,7 +70,7 @@ class MapRunRows:
                 run.express,
                 int(run.phase),
                 _pack(run),
-                _encode(run.spec),
+                pack(run.spec),
             ),
         )
 
