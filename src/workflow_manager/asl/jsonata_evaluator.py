@@ -178,7 +178,7 @@ class Evaluation:
         flat = Sequence()
         for result in results:
             if isinstance(result, list) and result.__class__ is not Constructed:
-                flat.extend(result)
+                _extend(flat, result)
             else:
                 flat.append(result)
         self._made(flat)
@@ -221,7 +221,7 @@ class Evaluation:
                     if node.ancestor is not None:
                         made[node.ancestor.label] = context
                 result.append(made)
-            self.charge(len(found) * (1 + len(binding)) >> 2)
+            self.charge(len(found) * (1 + len(binding)) >> 1)
         return result if node.stages is None else self._stages(node.stages, result, frame)
 
     def _stages(self, stages: list[Any], result: Value, frame: Frame) -> Value:
@@ -314,7 +314,7 @@ class Evaluation:
                 if value is UNDEFINED:
                     continue
                 if isinstance(value, list):
-                    found.extend(value)
+                    _extend(found, value)
                 else:
                     found.append(value)
             self._made(found)
@@ -476,7 +476,7 @@ class Evaluation:
             if value is UNDEFINED:
                 continue
             if isinstance(value, list) and not (item.type == "unary" and item.value == "["):
-                made.extend(value)
+                _extend(made, value)
             else:
                 made.append(value)
         self._made(made)
@@ -526,7 +526,7 @@ class Evaluation:
         joined: list[Value] = []
         for member in members:
             if isinstance(member, list):
-                joined.extend(member)
+                _extend(joined, member)
             else:
                 joined.append(member)
         self._made(joined)
@@ -756,6 +756,13 @@ class Evaluation:
 _PLACE: Any = object()
 _TRANSFORMS = Signature("<(oa):o>")
 _SIZED = frozenset({str, list, dict, Sequence, Constructed})
+
+
+def _extend(made: list[Value], items: list[Value]) -> None:
+    """Add to an array that is being made; it never grows far beyond what it may have."""
+    made.extend(items)
+    if len(made) > MAX_SIZE:
+        raise JsonataFault("D2015", MAX_SIZE)
 
 
 def _index(value: float, count: int) -> int:
