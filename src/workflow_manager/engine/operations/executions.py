@@ -114,7 +114,7 @@ class Executions:
         return await self._express.start_sync(machine, name, data, request, test_case)
 
     async def stop(self, request: t.StopExecutionInput) -> t.StopExecutionOutput:
-        execution_id, *_ = self._find(request.execution_arn)
+        execution_id = self.id_of(request.execution_arn)
 
         def write(batch: Batch) -> t.StopExecutionOutput:
             now = self._runner.now()
@@ -151,6 +151,10 @@ class Executions:
             "WHERE state_machine.name = ? AND execution.name = ?",
             (parsed.name, parsed.execution_name),
         )
+        return self._own(arn, parsed, rows)
+
+    def _own(self, arn: str, parsed: ParsedArn, rows: list[tuple[Any, ...]]) -> tuple[Any, ...]:
+        """The row that was found by an ARN, if that is of this region and account. Raises ExecutionDoesNotExist."""
         if not rows or arn != self._arns.execution(parsed.name, str(parsed.execution_name)):
             raise ExecutionDoesNotExist(f"Execution Does Not Exist: '{arn}'")
         return rows[0]
@@ -292,8 +296,16 @@ class Executions:
         return self._histories.encoded_page(self.id_of(request.execution_arn), request)
 
     def id_of(self, arn: str) -> int:
-        """Its row's. Raises InvalidArn, ExecutionDoesNotExist."""
-        return int(self._find(arn)[0])
+        """Its row's, without reading the rest of that. Raises InvalidArn, ExecutionDoesNotExist."""
+        parsed = parse(arn, "execution")
+        if parsed.label is not None:
+            return int(self._find_child(arn, parsed)[0])
+        rows = self._database.read(
+            "SELECT execution.id FROM execution JOIN state_machine ON state_machine.id = machine "
+            "WHERE state_machine.name = ? AND execution.name = ?",
+            (parsed.name, parsed.execution_name),
+        )
+        return int(self._own(arn, parsed, rows)[0])
 
     def last_event_id(self, arn: str) -> int:
         """Raises InvalidArn, ExecutionDoesNotExist."""
