@@ -13,6 +13,7 @@ from embedded_world import PASS, World, running, task
 from test_distributed_map import distributed
 
 from workflow_manager.clock import VirtualClock
+from workflow_manager.database import Batch
 from workflow_manager.engine import Limits
 from workflow_manager.engine.retention import AT_ONCE, PAUSE_SECONDS, Retention
 from workflow_manager.stepfunctions import types as t
@@ -155,6 +156,24 @@ async def test_one_that_is_redriven_meanwhile_stays(world: World, monkeypatch: p
 
     await world.succeed((await world.poll(activity)).task_token, "1")
     assert (await world.ended(arn)).output == "1"
+
+
+@pytest.mark.parametrize("asked", ["stop", "redrive"])
+async def test_one_that_is_asked_for_in_this_moment_is_not_there(world: World, asked: str) -> None:
+    arn = await world.start(await world.machine(FAIL))
+    world.clock.advance(DAYS * DAY + 1)
+    call = (
+        world.stop(arn) if asked == "stop" else world.api.redrive_execution(t.RedriveExecutionInput(execution_arn=arn))
+    )
+
+    def forgotten(batch: Batch) -> None:
+        batch.execute("DELETE FROM execution")
+
+    first = asyncio.ensure_future(world.database.write(forgotten))
+    second = asyncio.ensure_future(call)
+    await first
+    with pytest.raises(ExecutionDoesNotExist):
+        await second
 
 
 async def test_an_engine_forgets_at_its_start_and_every_hour(tmp_path: Path, clock: VirtualClock) -> None:

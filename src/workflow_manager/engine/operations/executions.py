@@ -120,8 +120,10 @@ class Executions:
             now = self._runner.now()
             if self._runner.stop(batch, execution_id, request.error, request.cause):
                 return t.StopExecutionOutput(stop_date=now)
-            ((stopped,),) = batch.execute("SELECT stop FROM execution WHERE id = ?", (execution_id,)).fetchall()
-            return t.StopExecutionOutput(stop_date=stopped)
+            rows = batch.execute("SELECT stop FROM execution WHERE id = ?", (execution_id,)).fetchall()
+            if not rows:  # forgotten in this moment
+                raise _no_execution(request.execution_arn)
+            return t.StopExecutionOutput(stop_date=rows[0][0])
 
         return await self._database.write(write)
 
@@ -131,6 +133,8 @@ class Executions:
             raise ExecutionNotRedrivable("Execution is a child of a Map Run and can be redriven by that only")
 
         def write(batch: Batch) -> t.RedriveExecutionOutput:
+            if not batch.execute("SELECT 1 FROM execution WHERE id = ?", (execution_id,)).fetchall():
+                raise _no_execution(request.execution_arn)  # forgotten in this moment
             date = self._runner.redrive(batch, execution_id, request.client_token)
             return t.RedriveExecutionOutput(redrive_date=date)
 
@@ -156,7 +160,7 @@ class Executions:
     def _own(self, arn: str, parsed: ParsedArn, rows: list[tuple[Any, ...]]) -> tuple[Any, ...]:
         """The row that was found by an ARN, if that is of this region and account. Raises ExecutionDoesNotExist."""
         if not rows or arn != self._arns.execution(parsed.name, str(parsed.execution_name)):
-            raise ExecutionDoesNotExist(f"Execution Does Not Exist: '{arn}'")
+            raise _no_execution(arn)
         return rows[0]
 
     def _find_child(self, arn: str, parsed: ParsedArn) -> tuple[Any, ...]:
@@ -173,7 +177,7 @@ class Executions:
             (-run if run is not None else None, parsed.execution_name),
         )
         if not rows or arn != self._arns.execution(rows[0][13], str(parsed.execution_name)):
-            raise ExecutionDoesNotExist(f"Execution Does Not Exist: '{arn}'")
+            raise _no_execution(arn)
         return rows[0]
 
     def describe(self, request: t.DescribeExecutionInput) -> t.DescribeExecutionOutput:
@@ -310,6 +314,10 @@ class Executions:
     def last_event_id(self, arn: str) -> int:
         """Raises InvalidArn, ExecutionDoesNotExist."""
         return self._histories.last_event_id(self.id_of(arn))
+
+
+def _no_execution(arn: str) -> ExecutionDoesNotExist:
+    return ExecutionDoesNotExist(f"Execution Does Not Exist: '{arn}'")
 
 
 def parse_input(text: str, limit_bytes: int) -> Any:
