@@ -221,7 +221,7 @@ class Evaluation:
                     if node.ancestor is not None:
                         made[node.ancestor.label] = context
                 result.append(made)
-            self.charge(len(found) * (1 + len(binding)) >> 1)
+            self.charge(len(found) * (1 + len(binding)))
         return result if node.stages is None else self._stages(node.stages, result, frame)
 
     def _stages(self, stages: list[Any], result: Value, frame: Frame) -> Value:
