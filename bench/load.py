@@ -19,6 +19,8 @@ class Connection(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._buffer = bytearray()
+        self._whole = 0  # how long the answer is, once its head has been read
+        self._body_at = 0
         self._answer: asyncio.Future[tuple[int, bytes]] | None = None
         self._transport: asyncio.Transport | None = None
         self.closed = False
@@ -28,18 +30,23 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        head = self._buffer.find(b"\r\n\r\n")
-        if head < 0:
+        if not self._whole:
+            head = self._buffer.find(b"\r\n\r\n")
+            if head < 0:
+                return
+            heads = self._buffer[:head].lower()
+            at = heads.find(b"content-length:")
+            end = heads.find(b"\r\n", at)
+            self._body_at = head + 4
+            self._whole = self._body_at + int(heads[at + 15 : end if end > 0 else None])
+            self.closed = heads.startswith(b"http/1.0") or b"connection: close" in heads
+        if len(self._buffer) < self._whole:
             return
-        heads = self._buffer[:head].lower()
-        at = heads.find(b"content-length:")
-        length = int(self._buffer[at + 15 : self._buffer.find(b"\r\n", at)])
-        if len(self._buffer) < head + 4 + length:
-            return
-        body = bytes(self._buffer[head + 4 : head + 4 + length])
+        with memoryview(self._buffer) as view:
+            body = bytes(view[self._body_at : self._whole])
         status = int(self._buffer[9:12])
-        self.closed = heads.startswith(b"http/1.0") or b"connection: close" in heads
         self._buffer.clear()
+        self._whole = 0
         if self._answer is not None and not self._answer.done():  # whoever asked may have gone
             self._answer.set_result((status, body))
 

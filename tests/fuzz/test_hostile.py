@@ -6,6 +6,7 @@ Each target makes WFM_FUZZ_EXAMPLES examples (``make fuzz``: many, and others ev
 from __future__ import annotations
 
 import copy
+import gc
 import json
 import os
 import resource
@@ -30,6 +31,7 @@ from workflow_manager.database import Database
 from workflow_manager.engine import EmbeddedStepFunctions
 from workflow_manager.engine.core.data import text_of
 from workflow_manager.engine.core.draft import Limits
+from workflow_manager.garbage import look_seldom
 from workflow_manager.stepfunctions.wire import create_wire
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "engine"))
@@ -69,8 +71,11 @@ def bounded(work: Callable[[], T], what: str = "it") -> T:
 
 @pytest.fixture(scope="module", autouse=True)
 def memory() -> Iterator[None]:
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before, thresholds = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, gc.get_threshold()
+    look_seldom()  # as a server does: what Hypothesis remembers is not to be looked through time and again
     yield
+    gc.unfreeze()
+    gc.set_threshold(*thresholds)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024
     assert grown < MEGABYTES
 
