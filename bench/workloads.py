@@ -33,6 +33,8 @@ import uvloop
 from engine import chain, count, machine, start_all
 from load import Client
 
+from workflow_manager.garbage import look_seldom
+
 Figures = dict[str, float]
 Call = Callable[..., Awaitable[dict[str, Any]]]
 
@@ -270,6 +272,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=WORKLOADS, default=list(WORKLOADS))
     parser.add_argument("--results", type=Path, default=Path(__file__).with_name("results"))
     options = parser.parse_args()
+    look_seldom()  # this is the client: what it measures is the server
     about = f"{os.cpu_count()} cores, Python {platform.python_version()}, SQLite {apsw.sqlite_lib_version()}"
     lines = [
         f"Medians of {options.runs} runs; {about}, {platform.system()}; load {os.getloadavg()[0]:.1f} at the beginning.\n",
