@@ -403,7 +403,9 @@ def _expected(kind: Any) -> str:
     if plain is int and bounds is not None:
         return f"a whole number from {bounds.ge} to {bounds.le}"
     if plain is float:
-        return "a number of seconds above 0 and at most 86400"
+        return (
+            f"a number from {bounds.ge} to {bounds.le}" if bounds else "a number of seconds above 0 and at most 86400"
+        )
     pattern = next((meta.pattern for meta in metas if meta.pattern is not None), None)
     if plain is Path:
         return "a path as text"

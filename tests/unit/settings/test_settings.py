@@ -93,6 +93,11 @@ def test_one_file_serves_server_and_commands(elsewhere: Path) -> None:
             "wfm.toml: body_seconds must be a number of seconds above 0 and at most 86400, not inf",
             id="infinity",
         ),
+        pytest.param(
+            "retention_days = -1",
+            "wfm.toml: retention_days must be a number from 0 to 36500, not -1",
+            id="days before",
+        ),
         pytest.param("port =", "wfm.toml: is not TOML (invalid value (at end of document))", id="not TOML"),
     ],
 )
